@@ -1,0 +1,368 @@
+// Package evidence opens what the user has of a phone and yields the phone's files.
+//
+// [Open] takes folders and files: a dump, an unpacked image, what `adb pull` made, an archive of any of
+// these, an update package, one app. Everything is recognised by its content, never by its name, and
+// archives in archives are opened to a fixed depth. It looks for the phone's partitions in the layouts that
+// dumps use and gives every file below them the path it has on the phone. What lies elsewhere (notes,
+// scatter files, images) is kept apart in [Evidence.Outside]. APKs, JARs and APEXes are files of the phone:
+// the models open them. What could not be seen is a [Gap].
+//
+// Every file has a [Ref] that leads to it through all containers, and a path on the phone. Files are read
+// in place: folders, stored members of a zip and members of a tar are memory-mapped; what is compressed is
+// inflated when it is first asked for, once, into the heap or into one private temporary file.
+//
+// # Paths
+//
+// The usual root of the paths is what an init of the phone sees: /system, /vendor, /product. The first
+// ramdisk is the root itself if it holds init.rc, that is before Android 9 and system-as-root; then no other
+// tree is. Ramdisks that the running system does not see have their own roots, which no phone has:
+// /recovery-ramdisk, /boot-ramdisk, /vendor-ramdisk.
+//
+// An app, a DEX or a library that is given alone is no phone: [Evidence.Roots] is empty and the file's path
+// is "/" and its base name. The same goes for a folder or archive of loose apps.
+//
+// Symbolic links are links only where the container says so (a folder, a tar, the Unix mode of a zip
+// member). A small text file that git left in the place of a link is a file.
+//
+// # Not read
+//
+// File system images (ext4, erofs, f2fs, squashfs, sparse, super), boot images, update payloads, cpio, lz4,
+// 7z, rar: each is a gap "unsupported" with its name. Members of a zip that are neither stored nor deflated.
+// Tar archives behind their first damaged header. Owners, labels and capabilities are known only where a tar
+// holds them.
+package evidence
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// An Evidence is what was opened. It does not change after [Open], but for gaps that show when files are
+// read. All methods may be used by several goroutines; Close ends the life of all data.
+type Evidence struct {
+	ctx     context.Context
+	stop    context.CancelFunc
+	files   []*File
+	outside []*File
+	byPath  map[string]*File
+	roots   []Root
+	inputs  []*input
+
+	gapMu sync.Mutex
+	gaps  map[Gap]struct{}
+
+	spool     spool
+	heap      atomic.Int64 // bytes of small inflated files held in memory
+	mapMu     sync.Mutex
+	maps      [][]byte
+	inflation int64 // bytes that may still be inflated, by what containers announce
+	hashing   sync.WaitGroup
+}
+
+// An Input is one of the things that were given to [Open].
+type Input struct {
+	Name string // base name
+	Kind string // "folder", "zip", "apk", "tar.gz", "dex", ...: see [Identify]
+	Size int64  // bytes; of a folder the sum of its files
+
+	// SHA256 is of the file. For a folder it is of a listing, one line for each file in order of path:
+	// path, NUL, size, NUL, SHA-256 of the content in hexadecimal (of a link: "link", NUL, target; of what
+	// cannot be read: the reason), line feed. It is zero if the input could not be read to its end.
+	SHA256 [32]byte
+}
+
+type input struct {
+	Input
+	file    *File   // of an input that is a file
+	members []entry // of a folder, in order of name
+	once    sync.Once
+}
+
+// A Root says that a partition was found, and where.
+type Root struct {
+	Path string // "/system", "/vendor", "/"
+	At   Ref    // the folder or archive that holds it
+}
+
+// A File is one file: a regular file, a symbolic link or a special file; directories are not listed.
+type File struct {
+	Path string // on the phone, absolute; the bytes as they are; "" for a file outside of the phone
+	Ref  Ref
+	Size int64       // bytes; -1 if a compressed image is not unpacked to learn it
+	Mode fs.FileMode // type and permissions as the container has them; a zip not made on Unix has none
+	Link string      // the target, if a symbolic link
+
+	// Few containers know an owner. A folder has those of the analyst's disk, which say nothing.
+	HasOwner bool
+	UID, GID int    // -1 if unknown
+	Label    string // SELinux label, "" if unknown
+	Caps     uint64 // file capabilities, the permitted set
+
+	blob *blob
+}
+
+func newFile(at Ref, size int64, mode fs.FileMode) *File {
+	return &File{Ref: at, Size: size, Mode: mode, UID: -1, GID: -1}
+}
+
+// Close unmaps all data and removes the temporary file. No slice that [File.Data] gave may be used after it.
+func (e *Evidence) Close() error {
+	e.stop()
+	e.hashing.Wait()
+	e.mapMu.Lock()
+	defer e.mapMu.Unlock()
+	for _, m := range e.maps {
+		unmap(m)
+	}
+	e.maps = nil
+	e.spool.close()
+	return nil
+}
+
+// Files returns the files of the phone in order of path. No two have the same path.
+func (e *Evidence) Files() []*File { return e.files }
+
+// Outside returns the files that belong to no partition of the phone, in order of address: notes, scatter
+// files, images, and files whose path another file has already taken.
+func (e *Evidence) Outside() []*File { return e.outside }
+
+// Roots returns the partitions that were found, in order of path. It is empty if what was given is no
+// phone: one app, say.
+func (e *Evidence) Roots() []Root { return e.roots }
+
+// The maximum of symbolic links in one path: MAXSYMLINKS of Linux (include/linux/namei.h).
+const maxLinks = 40
+
+// File returns the file at a path of the phone, or nil. Links on the way and at the end are followed inside
+// the phone; so are those links between partitions that every phone has and that unpackers lose.
+func (e *Evidence) File(name string) *File {
+	work := 0
+	f, _ := e.lookup(name, &work)
+	return f
+}
+
+// maxFollow is how many bytes of path names are looked up for one path. A path of ten directories through ten
+// links takes 5000. Without end a made-up tree costs seconds for every path.
+const maxFollow = 1 << 20
+
+// lookup follows name to a file, or else to the directory path that it means, "" for a circle. It adds
+// to work.
+func (e *Evidence) lookup(name string, work *int) (*File, string) {
+	full := path.Clean("/" + name)
+	end := *work + maxFollow
+	for range maxLinks {
+		if f := e.byPath[full]; f != nil && f.Link == "" {
+			return f, full
+		}
+		next := e.followOne(full, work)
+		if next == "" {
+			return nil, full
+		}
+		if *work > end {
+			break
+		}
+		full = next
+	}
+	return nil, ""
+}
+
+// followOne replaces the first link in full, or "" if there is none.
+func (e *Evidence) followOne(full string, work *int) string {
+	for i := 1; i <= len(full) && i <= 2*maxTarget; i++ {
+		if i < len(full) && full[i] != '/' {
+			continue
+		}
+		*work += i
+		if f := e.byPath[full[:i]]; f != nil {
+			if f.Link == "" {
+				return ""
+			}
+			if strings.HasPrefix(f.Link, "/") {
+				return path.Clean(f.Link + full[i:])
+			}
+			return path.Clean(path.Dir(full[:i]) + "/" + f.Link + full[i:])
+		}
+		for _, l := range usualLinks {
+			if full[:i] == l.from && !e.holds(l.from) && e.holds(l.to) {
+				return l.to + full[i:]
+			}
+		}
+	}
+	return ""
+}
+
+// holds reports whether any file lies below dir.
+func (e *Evidence) holds(dir string) bool { return len(e.below(dir)) > 0 }
+
+// usualLinks are the links that AOSP's build puts on every phone of one layout or the other
+// (system/core/rootdir/Android.mk, create_root_structure.mk; build/make/core/Makefile). The partition is
+// whichever of the two holds files.
+var usualLinks = []struct{ from, to string }{
+	{"/system/vendor", "/vendor"}, {"/vendor", "/system/vendor"},
+	{"/system/product", "/product"}, {"/product", "/system/product"},
+	{"/system/system_ext", "/system_ext"}, {"/system_ext", "/system/system_ext"},
+	{"/vendor/odm", "/odm"}, {"/odm", "/vendor/odm"},
+	{"/vendor/vendor_dlkm", "/vendor_dlkm"}, {"/vendor_dlkm", "/vendor/vendor_dlkm"},
+	{"/vendor/odm_dlkm", "/odm_dlkm"}, {"/odm_dlkm", "/vendor/odm_dlkm"}, {"/odm_dlkm", "/odm/odm_dlkm"},
+	{"/system/system_dlkm", "/system_dlkm"}, {"/system_dlkm", "/system/system_dlkm"},
+	{"/etc", "/system/etc"}, {"/bin", "/system/bin"},
+}
+
+// Under returns the files below a directory of the phone, at any depth, in order of path. Links to the
+// directory are followed, links inside are listed and not entered.
+func (e *Evidence) Under(dir string) []*File {
+	work := 0
+	_, dir = e.lookup(dir, &work)
+	if dir == "" {
+		return nil
+	}
+	return e.below(dir)
+}
+
+func (e *Evidence) below(dir string) []*File {
+	if dir == "/" {
+		return e.files
+	}
+	// '0' is the byte after '/': everything between begins with dir and a slash.
+	byPath := func(f *File, p string) int { return cmp.Compare(f.Path, p) }
+	from, _ := slices.BinarySearchFunc(e.files, dir+"/", byPath)
+	to, _ := slices.BinarySearchFunc(e.files, dir+"0", byPath)
+	return e.files[from:to:to]
+}
+
+// Inputs returns what was given, in the order given, with hashes. The first call waits until all is read;
+// the files of folders are then hashed on all cores.
+func (e *Evidence) Inputs() []Input {
+	out := make([]Input, len(e.inputs))
+	for i, in := range e.inputs {
+		in.once.Do(func() { in.SHA256 = e.hashInput(in) })
+		out[i] = in.Input
+	}
+	return out
+}
+
+func (e *Evidence) hashInput(in *input) [32]byte {
+	if in.file != nil {
+		sum, _ := in.file.SHA256()
+		return sum
+	}
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for e.ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(in.members) {
+					return
+				}
+				in.members[i].file.SHA256()
+			}
+		})
+	}
+	wg.Wait()
+	if e.ctx.Err() != nil {
+		return [32]byte{}
+	}
+	h := sha256.New()
+	for _, m := range in.members {
+		f := m.file
+		fmt.Fprintf(h, "%s\x00", m.name)
+		if f.Link != "" {
+			fmt.Fprintf(h, "link\x00%s\n", f.Link)
+			continue
+		}
+		sum, err := f.SHA256()
+		if err != nil {
+			fmt.Fprintf(h, "%d\x00%s\n", f.Size, reasonOf(err))
+			continue
+		}
+		fmt.Fprintf(h, "%d\x00%s\n", f.Size, hex.EncodeToString(sum[:]))
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+// maxData is how many bytes of one file [File.Data] gives. No code or text on a phone is as large; the
+// largest app stores, models and fonts are well below. What is larger is an image, for ReaderAt.
+const maxData = 2 << 30
+
+// Data returns the whole contents, shared, read-only and valid until [Evidence.Close]. The contents are
+// read or inflated at most once. A file of more than 2 GiB is too large. The error is a [Gap], which then is
+// in [Evidence.Gaps] too; for a link or a special file it wraps [Unsupported] and is no gap.
+func (f *File) Data() ([]byte, error) {
+	if f.Size > maxData && f.Mode.IsRegular() {
+		return nil, f.fail(&failure{TooLarge, fmt.Sprintf("%d bytes, more than the %d that are read as a whole", f.Size, int64(maxData))})
+	}
+	return f.all()
+}
+
+// ReaderAt returns a reader of the contents, of any size, with the errors of [File.Data].
+func (f *File) ReaderAt() (io.ReaderAt, error) {
+	b, err := f.all()
+	if err != nil {
+		return nil, err
+	}
+	return bytes.NewReader(b), nil
+}
+
+// SHA256 returns the hash of the contents. It is computed once.
+func (f *File) SHA256() ([32]byte, error) {
+	b, err := f.all()
+	if err != nil {
+		return [32]byte{}, err
+	}
+	f.blob.hash.Do(func() { f.blob.sum, f.blob.hashed = sumOf(f.blob.ev.ctx, b) })
+	if !f.blob.hashed {
+		return [32]byte{}, f.blob.ev.ctx.Err()
+	}
+	return f.blob.sum, nil
+}
+
+// sumOf hashes b in steps, so that a scan that ends does not wait for gigabytes.
+func sumOf(ctx context.Context, b []byte) ([32]byte, bool) {
+	h := sha256.New()
+	for len(b) > 0 {
+		if ctx.Err() != nil {
+			return [32]byte{}, false
+		}
+		n := min(len(b), 4<<20)
+		h.Write(b[:n])
+		b = b[n:]
+	}
+	return [32]byte(h.Sum(nil)), true
+}
+
+func (f *File) all() ([]byte, error) {
+	if f.blob == nil {
+		return nil, Gap{f.Ref, Unsupported, "not a regular file"}
+	}
+	b, err := f.blob.load()
+	if err != nil {
+		return nil, f.fail(err)
+	}
+	if f.blob.flaw != "" {
+		f.blob.ev.note(f.Ref, Damaged, f.blob.flaw)
+	}
+	return b, nil
+}
+
+// fail makes a gap of a failure. That the scan was cancelled is none.
+func (f *File) fail(err error) error {
+	if f.blob.ev.ctx.Err() != nil {
+		return f.blob.ev.ctx.Err()
+	}
+	w := explain(err)
+	f.blob.ev.note(f.Ref, w.reason, w.detail)
+	return Gap{f.Ref, w.reason, w.detail}
+}

@@ -1,0 +1,15 @@
+// Package make writes what a phone's apps are made of, so that a test phone can be kept as text: DEX from
+// smali, binary XML from XML, a zip from its entries, and the signature schemes v1, v2 and v3 over it.
+//
+// Data goes one way, text to bytes: DEX and XML give a file's bytes, Zip packs them, Sign signs the pack.
+// The same text gives the same bytes, on every machine; only deflated zip entries follow the Go version,
+// whose compress/flate picks the encoding.
+//
+// The writers say what they are told: an instruction is encoded as its mnemonic names it, a duplicate zip
+// entry is written twice. What a format cannot express is an error with the line it stands on.
+//
+// # Not written
+//
+// resources.arsc, compact DEX, hidden-API flags, Dalvik's own odex instructions (execute-inline and the
+// like), zip64, v3.1 and v4 signatures, key rotation.
+package make

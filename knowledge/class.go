@@ -1,0 +1,97 @@
+package knowledge
+
+import (
+	"iter"
+	"strconv"
+	"strings"
+)
+
+// ClassInfo is what is known of a public class of Android.
+type ClassInfo struct {
+	Super      string   // descriptor; "" for java.lang.Object
+	Interfaces []string // descriptors; those of the super are not repeated
+	Kind       string   // "class", "abstract" (class) or "interface"
+	Since      int      // API level; 0: 21 or before
+}
+
+// Class returns a class of Android's public API by its descriptor (Landroid/app/Activity;). Hidden classes are not in the table,
+// and a super can be a further ancestor than in a phone's dex: non-public classes between are skipped.
+func Class(descriptor string) (ClassInfo, bool) {
+	r, ok := first(classesTSV, descriptor)
+	if !ok {
+		return ClassInfo{}, false
+	}
+	c := ClassInfo{Super: r.next(), Interfaces: list(r.next(), ","), Kind: r.next(), Since: level(r.next())}
+	if c.Super == "-" {
+		c.Super = ""
+	}
+	return c, true
+}
+
+func level(col string) int {
+	n, _ := strconv.Atoi(col) // empty: 21 or before
+	return n
+}
+
+// MethodInfo is a public or protected method, or several overloads of one number of parameters and the same flags.
+type MethodInfo struct {
+	Name   string
+	Params int    // without the receiver
+	Flags  string // "", "static" or "abstract"
+	Since  int    // API level; 0: 21 or before
+}
+
+// Methods yields the methods that a class of Android's public API declares itself, in order of names.
+func Methods(class string) iter.Seq[MethodInfo] {
+	return func(yield func(MethodInfo) bool) {
+		for r := range find(methodsTSV, class) {
+			m := MethodInfo{Name: r.next()}
+			m.Params, _ = strconv.Atoi(r.next())
+			if m.Flags = r.next(); m.Flags == "-" {
+				m.Flags = ""
+			}
+			m.Since = level(r.next())
+			if !yield(m) {
+				return
+			}
+		}
+	}
+}
+
+// IsSubclass reports whether a class of Android's public API is, extends or implements another, as far as the table tells.
+func IsSubclass(descriptor, ancestor string) bool {
+	return isSubclass(classesTSV, descriptor, ancestor)
+}
+
+// isSubclass walks the table's supers and interfaces, each class once, so that a cycle ends.
+func isSubclass(table, descriptor, ancestor string) bool {
+	var room [16]string // few classes have more ancestors: usually nothing is allocated
+	seen := append(room[:0], descriptor)
+	for i := 0; i < len(seen); i++ {
+		if seen[i] == ancestor {
+			return true
+		}
+		r, ok := first(table, seen[i])
+		if !ok {
+			continue
+		}
+		super, interfaces := r.next(), r.next()
+		seen = add(seen, super)
+		for f := range strings.SplitSeq(interfaces, ",") {
+			seen = add(seen, f)
+		}
+	}
+	return false
+}
+
+func add(seen []string, class string) []string {
+	if class == "-" || class == "" {
+		return seen
+	}
+	for _, s := range seen {
+		if s == class {
+			return seen
+		}
+	}
+	return append(seen, class)
+}

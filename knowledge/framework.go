@@ -1,0 +1,235 @@
+package knowledge
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+//go:embed framework.txt
+var frameworkText string
+
+//go:embed constants.tsv
+var constantsText string
+
+//go:embed gestures.txt
+var gesturesText string
+
+//go:embed virtual-tables.tsv
+var virtualTablesText string
+
+// A Role says what a call of the framework means to the analysis of code.
+type Role string
+
+// The roles of framework.txt.
+const (
+	RoleEffect Role = "effect" // it does something to the phone
+	RoleGuard  Role = "guard"  // it asks who calls, or whether he may
+	RoleSource Role = "source" // it yields data of a kind
+)
+
+// A Fact is what framework.txt says of one call.
+type Fact struct {
+	Role Role
+	Kind *FactKind
+	// Class is the descriptor of the class that declares the method; it holds for subclasses too.
+	// Name is the method's name. Proto is "(args)ret", or "" for every overload.
+	Class, Name, Proto string
+	// Args are the arguments that matter, the receiver of an instance call counting as 0: those that
+	// steer an effect, or the name of the permission that a guard asks for.
+	Args []int
+	// When restricts an effect to calls whose argument Arg is a text that begins with one of Prefixes.
+	When *When
+	// Means tells how a guard answers: "granted 0" (an int that is 0 if allowed), "granted 1" (true if
+	// allowed), "throws" (returns only if allowed), "value" (who calls: allowed if compared).
+	Means string
+}
+
+// A When restricts a fact to some texts of an argument.
+type When struct {
+	Arg      int
+	Prefixes []string
+	Action   bool // the argument is an intent, and its action is meant
+}
+
+// A FactKind is a kind of effect, guard or source.
+type FactKind struct {
+	ID    string
+	Words string
+	// Rank of an effect: "grave", "private" (hands out personal data), "slight" (a nuisance: at most weak).
+	Rank string
+	// Strength of a guard: "permission", "identity", "signature", "consent", "stored".
+	CWE int
+}
+
+type framework struct {
+	facts map[string][]Fact // by method name
+	kinds map[string]*FactKind
+}
+
+var frameworkOnce = sync.OnceValue(func() *framework {
+	f, err := parseFramework(frameworkText)
+	if err != nil {
+		panic(err) // the file is part of the program; a test reads it
+	}
+	return f
+})
+
+// Facts returns what is known of methods of this name, in file order.
+func Facts(name string) []Fact { return frameworkOnce().facts[name] }
+
+// Kind returns a kind by its id, or nil.
+func Kind(id string) *FactKind { return frameworkOnce().kinds[id] }
+
+// parseFramework reads the form that framework.txt describes at its head.
+func parseFramework(text string) (*framework, error) {
+	fw := &framework{map[string][]Fact{}, map[string]*FactKind{}}
+	var role Role
+	var kind *FactKind
+	for i, line := range strings.Split(text, "\n") {
+		fail := func(msg string) error { return fmt.Errorf("framework.txt:%d: %s: %q", i+1, msg, line) }
+		if t := strings.TrimSpace(line); t == "" || t[0] == '#' {
+			continue
+		}
+		if line[0] != ' ' && line[0] != '\t' {
+			head, words, _ := strings.Cut(line, ":")
+			f := strings.Fields(head)
+			if len(f) < 2 {
+				return nil, fail("a head wants a role and an id")
+			}
+			role = Role(f[0])
+			if role != RoleEffect && role != RoleGuard && role != RoleSource {
+				return nil, fail("no such role")
+			}
+			kind = &FactKind{ID: f[1], Words: strings.TrimSpace(words)}
+			for _, w := range f[2:] {
+				if n, ok := strings.CutPrefix(w, "cwe"); ok {
+					kind.CWE, _ = strconv.Atoi(n)
+				} else {
+					kind.Rank = w
+				}
+			}
+			if fw.kinds[kind.ID] != nil {
+				return nil, fail("defined twice")
+			}
+			fw.kinds[kind.ID] = kind
+			continue
+		}
+		f := strings.Fields(line)
+		class, rest, ok := strings.Cut(f[0], ";.")
+		name, proto, ok2 := strings.Cut(rest, ":")
+		if kind == nil || !ok || !ok2 {
+			return nil, fail("not a signature")
+		}
+		fact := Fact{Role: role, Kind: kind, Class: class + ";", Name: name}
+		if proto != "*" {
+			fact.Proto = proto
+		}
+		for k := 1; k < len(f); k++ {
+			switch w := f[k]; {
+			case w == "arg" && k+1 < len(f):
+				k++
+				for n := range strings.SplitSeq(f[k], ",") {
+					v, err := strconv.Atoi(n)
+					if err != nil {
+						return nil, fail("not an argument")
+					}
+					fact.Args = append(fact.Args, v)
+				}
+			case (w == "when" || w == "action") && k+2 < len(f):
+				v, err := strconv.Atoi(f[k+1])
+				if err != nil {
+					return nil, fail("not an argument")
+				}
+				fact.When = &When{v, strings.Split(f[k+2], ","), w == "action"}
+				k += 2
+			case w == "granted" && k+1 < len(f):
+				k++
+				fact.Means = "granted " + f[k]
+			case w == "throws", w == "value":
+				fact.Means = w
+			default:
+				return nil, fail("what is " + strconv.Quote(w))
+			}
+		}
+		fw.facts[name] = append(fw.facts[name], fact)
+	}
+	return fw, nil
+}
+
+// rows yields the fields of each line of a tab-separated file that is not a comment.
+func rows(text string) [][]string {
+	var out [][]string
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if line != "" && line[0] != '#' {
+			out = append(out, strings.Split(line, "\t"))
+		}
+	}
+	return out
+}
+
+var constantsOnce = sync.OnceValue(func() map[[2]string]string {
+	m := map[[2]string]string{}
+	for _, f := range rows(constantsText) {
+		m[[2]string{f[0], f[1]}] = f[2]
+	}
+	return m
+})
+
+// Constant returns the text of a constant field of the framework: a Uri or String.
+func Constant(class, field string) (string, bool) {
+	s, ok := constantsOnce()[[2]string{class, field}]
+	return s, ok
+}
+
+// BuildField returns the system property behind a field of android.os.Build or Build.VERSION.
+func BuildField(name string) (string, bool) {
+	s, ok := constantsOnce()[[2]string{"Landroid/os/Build;", name}]
+	return s, ok
+}
+
+var gesturesOnce = sync.OnceValue(func() map[string]bool {
+	m := map[string]bool{}
+	for _, f := range rows(gesturesText) {
+		m[f[0]] = true
+	}
+	return m
+})
+
+// Gesture reports whether the methods of an interface run only when a person touches the screen or a key.
+// The name of a method, "onKeyDown", stands for the overrides of components.
+func Gesture(name string) bool { return gesturesOnce()[name] }
+
+var virtualTablesOnce = sync.OnceValue(func() map[string][][]string {
+	m := map[string][][]string{}
+	for _, f := range rows(virtualTablesText) {
+		m[f[0]] = append(m[f[0]], f[1:])
+	}
+	return m
+})
+
+// VirtualTable returns the selectors of a platform class's table of virtual methods, in its order, for an
+// API level; false if the whole table is not known. An empty selector is a place that is not known.
+func VirtualTable(class string, api int) ([]string, bool) {
+	for _, f := range virtualTablesOnce()[class] {
+		from, to, _ := strings.Cut(f[0], "-")
+		lo, _ := strconv.Atoi(from)
+		hi, _ := strconv.Atoi(to)
+		if api >= lo && api <= hi {
+			return strings.Fields(f[1]), true
+		}
+	}
+	return nil, false
+}
+
+// VirtualTables yields every selector of every known table, so that they can be interned.
+func VirtualTables() []string {
+	var out []string
+	for _, f := range rows(virtualTablesText) {
+		out = append(out, strings.Fields(f[2])...)
+	}
+	return out
+}
