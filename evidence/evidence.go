@@ -9,14 +9,18 @@
 //
 // Every file has a [Ref] that leads to it through all containers, and a path on the phone. Files are read
 // in place: folders, stored members of a zip and members of a tar are memory-mapped; what is compressed is
-// inflated when it is first asked for, once, into the heap or into one private temporary file.
+// inflated when it is first asked for, once, into the heap or into one private temporary file. What is mapped
+// must not be cut short by another program during the scan: on Unix that ends the process.
 //
 // # Paths
 //
-// The usual root of the paths is what an init of the phone sees: /system, /vendor, /product. The first
-// ramdisk is the root itself if it holds init.rc, that is before Android 9 and system-as-root; then no other
-// tree is. Ramdisks that the running system does not see have their own roots, which no phone has:
-// /recovery-ramdisk, /boot-ramdisk, /vendor-ramdisk.
+// Paths are those of the running system: /system, /vendor, /product, and so on. The root is the outer level
+// of a system image, or what `adb pull /` made, or else, as before system-as-root (Android 9 and 10), the boot
+// image's ramdisk, if it holds init.rc and does not start recovery. Ramdisks that the running system does not
+// see stand where no phone has them: /boot-ramdisk, /vendor-ramdisk, /recovery-ramdisk.
+//
+// The first tree found for a partition is the partition. Another one (a second slot, a second phone in the
+// same archive) is a gap and lies in [Evidence.Outside], and so does a second file of one path.
 //
 // An app, a DEX or a library that is given alone is no phone: [Evidence.Roots] is empty and the file's path
 // is "/" and its base name. The same goes for a folder or archive of loose apps.
@@ -304,7 +308,11 @@ func (f *File) Data() ([]byte, error) {
 	if f.Size > maxData && f.Mode.IsRegular() {
 		return nil, f.fail(&failure{TooLarge, fmt.Sprintf("%d bytes, more than the %d that are read as a whole", f.Size, int64(maxData))})
 	}
-	return f.all()
+	b, err := f.all()
+	if int64(len(b)) > maxData {
+		return nil, f.fail(&failure{TooLarge, fmt.Sprintf("%d bytes, more than the %d that are read as a whole", len(b), int64(maxData))})
+	}
+	return b, err
 }
 
 // ReaderAt returns a reader of the contents, of any size, with the errors of [File.Data].

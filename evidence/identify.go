@@ -13,13 +13,14 @@ import (
 type handling uint8
 
 const (
-	leave  handling = iota // nothing: models read it if they know it
-	unzip                  // open as a zip
-	untar                  // open as a tar
-	unwrap                 // decompress, then look again
-	app                    // code that can be read alone: what a user means who gives an app
-	image                  // holds files of a phone, and this version does not read it: a gap
-	locked                 // holds files of a phone, encrypted by its maker: a gap
+	leave   handling = iota // nothing: models read it if they know it
+	unzip                   // open as a zip
+	untar                   // open as a tar
+	unwrap                  // decompress, then look again
+	app                     // code that can be read alone: what a user means who gives an app
+	image                   // holds files of a phone, and this version does not read it: a gap
+	locked                  // holds files of a phone, encrypted by its maker: a gap
+	pointer                 // stands for a file that is not there: a gap
 )
 
 // A kind is a container or file format that is recognised by its content.
@@ -79,7 +80,7 @@ var kinds = []kind{
 	{name: "device tree", magic: "\xd0\x0d\xfe\xed"},
 	{name: "android backup", do: image, magic: "ANDROID BACKUP\n"},
 	{name: "encrypted update", do: locked, magic: "OPPOENCRYPT!"},
-	{name: "lfs pointer", magic: lfsMagic},
+	{name: "lfs pointer", do: pointer, magic: lfsMagic},
 	{name: "pcap", magic: "\xd4\xc3\xb2\xa1"},
 	{name: "pcap", magic: "\xa1\xb2\xc3\xd4"},
 	{name: "pcap", magic: "\x4d\x3c\xb2\xa1"},

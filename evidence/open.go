@@ -80,8 +80,8 @@ type opener struct {
 	nesting     int64 // bytes of archives in archives that may still be opened
 	entries     int   // listed
 	text        int   // bytes of their names and targets
-	full        bool // entries has reached its budget
-	known       bool // something of the present input was recognised
+	full        bool  // entries has reached its budget
+	known       bool  // something of the present input was recognised
 	trees       []*tree
 	apps        []looseApp
 	others      []*File // of no tree
@@ -340,6 +340,8 @@ func (o *opener) enter(f *File, name string, depth int, given bool) string {
 		o.e.note(f.Ref, Unsupported, k.name+", not read by this version")
 	case locked:
 		o.e.note(f.Ref, Encrypted, k.name)
+	case pointer:
+		o.notePointer(f, lfsSize(head))
 	}
 	if given {
 		o.others = append(o.others, f)
@@ -491,7 +493,7 @@ func (o *opener) findUnstored(t *tree) {
 // put places a file on the phone, unless it is only the note of a file, or another one has its path.
 func (o *opener) put(f *File, name string) {
 	if n := f.lfsPointer(); n >= 0 {
-		o.e.note(f.Ref, Absent, fmt.Sprintf("a git-LFS pointer stands for a file of %d bytes", n))
+		o.notePointer(f, n)
 		o.e.outside = append(o.e.outside, f)
 		return
 	}
@@ -503,6 +505,10 @@ func (o *opener) put(f *File, name string) {
 	f.Path = name
 	o.e.byPath[name] = f
 	o.e.files = append(o.e.files, f)
+}
+
+func (o *opener) notePointer(f *File, size int64) {
+	o.e.note(f.Ref, Absent, fmt.Sprintf("a git-LFS pointer stands for a file of %d bytes", size))
 }
 
 // lfsPointer returns the size that a git-LFS pointer names, or -1.

@@ -66,10 +66,11 @@ func TestHostileNames(t *testing.T) {
 
 func TestLFSPointer(t *testing.T) {
 	const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
-	e := mustOpenBytes(t, "d.zip", makeZip(t, []member{{"system/app/A/A.apk", pointer}, {"system/app/B/B.apk", "x"}}))
+	e := mustOpenBytes(t, "d.zip", makeZip(t, []member{{"system/app/A/A.apk", pointer}, {"system/app/B/B.apk", "x"}, {"vendor.img", pointer}}))
 	wantList(t, "phone", phonePaths(e), []string{"/system/app/B/B.apk"})
-	wantList(t, "outside", outsideRefs(e), []string{"d.zip!system/app/A/A.apk"})
-	wantList(t, "gaps", gapLines(e), []string{"d.zip!system/app/A/A.apk: absent: a git-LFS pointer stands for a file of 12345 bytes"})
+	wantList(t, "outside", outsideRefs(e), []string{"d.zip!system/app/A/A.apk", "d.zip!vendor.img"})
+	const says = ": absent: a git-LFS pointer stands for a file of 12345 bytes"
+	wantList(t, "gaps", gapLines(e), []string{"d.zip!system/app/A/A.apk" + says, "d.zip!vendor.img" + says})
 }
 
 func TestListing(t *testing.T) {

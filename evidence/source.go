@@ -76,6 +76,8 @@ func explain(err error) *failure {
 		return &failure{Absent, "it went away during the scan"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &failure{CutShort, "it ends early"}
+	case errors.Is(err, errors.ErrUnsupported):
+		return &failure{Unsupported, err.Error()}
 	case errors.Is(err, errTooLong):
 		return &failure{Damaged, errTooLong.Error()}
 	}

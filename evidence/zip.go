@@ -22,8 +22,8 @@ func (o *opener) openZip(f *File, b []byte) (*zipFile, error) {
 	if dir == nil {
 		return nil, err
 	}
-	whole := joined{b, dir}
-	z, err = apk.NewZip(whole, int64(len(b)+len(dir)))
+	whole := joined{b[:min(int64(len(b)), math.MaxUint32)], dir}
+	z, err = apk.NewZip(whole, int64(len(whole[0])+len(dir)))
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +50,7 @@ func (j joined) ReadAt(p []byte, off int64) (int, error) {
 func rebuild(b []byte) []byte {
 	const local, central, maxMembers = 30, 46, math.MaxUint16 - 1 // more would need 64-bit records
 	le := binary.LittleEndian
+	b = b[:min(int64(len(b)), math.MaxUint32)] // offsets behind it would need 64-bit records
 	var dir []byte
 	n := 0
 	for p := 0; n < maxMembers; {
@@ -76,9 +77,6 @@ func rebuild(b []byte) []byte {
 		} else {
 			next = data + int(packed)
 		}
-		if p > math.MaxUint32 {
-			break
-		}
 		c := make([]byte, central, central+nameLen)
 		le.PutUint32(c, 0x02014b50)
 		copy(c[6:16], h[4:14]) // version, flags, method, time, date
@@ -91,7 +89,7 @@ func rebuild(b []byte) []byte {
 		n++
 		p = next
 	}
-	if n == 0 || len(b) > math.MaxUint32 {
+	if n == 0 {
 		return nil
 	}
 	end := make([]byte, 22)

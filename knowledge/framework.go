@@ -60,8 +60,9 @@ type FactKind struct {
 	Words string
 	// Rank of an effect: "grave", "private" (hands out personal data), "slight" (a nuisance: at most weak).
 	Rank string
-	// Strength of a guard: "permission", "identity", "signature", "consent", "stored".
-	CWE int
+	CWE  int
+	// Later names a gate that stands behind the call, in a part of the phone that no check of code sees.
+	Later string
 }
 
 type framework struct {
@@ -103,7 +104,8 @@ func parseFramework(text string) (*framework, error) {
 			if role != RoleEffect && role != RoleGuard && role != RoleSource {
 				return nil, fail("no such role")
 			}
-			kind = &FactKind{ID: f[1], Words: strings.TrimSpace(words)}
+			words, later, _ := strings.Cut(words, "; later:")
+			kind = &FactKind{ID: f[1], Words: strings.TrimSpace(words), Later: strings.TrimSpace(later)}
 			for _, w := range f[2:] {
 				if n, ok := strings.CutPrefix(w, "cwe"); ok {
 					kind.CWE, _ = strconv.Atoi(n)

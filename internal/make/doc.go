@@ -1,7 +1,9 @@
 // Package make writes what a phone's apps are made of, so that a test phone can be kept as text: DEX from
-// smali, binary XML from XML, a zip from its entries, and the signature schemes v1, v2 and v3 over it.
+// smali, binary XML from XML, a resource table from its values, a zip from its entries, and the signature
+// schemes v1, v2 and v3 over it.
 //
-// Data goes one way, text to bytes: DEX and XML give a file's bytes, Zip packs them, Sign signs the pack.
+// Data goes one way, text to bytes: DEX, XML and Resources give a file's bytes, Zip packs them, Sign signs
+// the pack.
 // The same text gives the same bytes, on every machine; only deflated zip entries follow the Go version,
 // whose compress/flate picks the encoding.
 //
@@ -10,6 +12,6 @@
 //
 // # Not written
 //
-// resources.arsc, compact DEX, hidden-API flags, Dalvik's own odex instructions (execute-inline and the
-// like), zip64, v3.1 and v4 signatures, key rotation.
+// Resources other than those of the default configuration, styles and plurals, compact DEX, hidden-API flags,
+// Dalvik's own odex instructions (execute-inline and the like), zip64, v3.1 and v4 signatures, key rotation.
 package make

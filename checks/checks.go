@@ -1,0 +1,7 @@
+// Package checks is the list of all checks. Each lives in a folder of its own below this one.
+package checks
+
+import "gifthorse/check"
+
+// All are the checks that a scan runs.
+var All = []*check.Check{}

@@ -1,0 +1,390 @@
+package program
+
+import (
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"gifthorse/format/dex"
+	"gifthorse/knowledge"
+	"gifthorse/phone"
+)
+
+// A call is one invoke instruction.
+type call struct {
+	pc  uint32
+	ref uint32 // method index of the caller's DEX; noRef for a quickened call that could not be turned back
+}
+
+const noRef = ^uint32(0)
+
+// bodies holds what a linear walk of every method's code found. The slices are shared by all methods of
+// a DEX; first[m] is where method m's part begins.
+type bodies struct {
+	calls []call
+	first []uint32 // by method, one more at the end
+	news  []newOf
+}
+
+type newOf struct {
+	method MethodID
+	class  Sym
+}
+
+// Stats counts what was read of the code.
+type Stats struct {
+	Files, Classes, Methods, Bodies int
+	Instructions, Calls             int64
+	Quickened, Resolved             int64 // instructions ART rewrote, and those turned back
+	Native                          int
+	BadBodies                       int
+}
+
+// scan walks all code once, on all cores, and keeps the calls.
+func (p *Program) scan() {
+	p.bodies = make([]bodies, len(p.dexes))
+	stats := make([]Stats, len(p.dexes))
+	var wg sync.WaitGroup
+	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range p.dexes {
+		wg.Go(func() {
+			sem <- struct{}{}
+			defer func() { <-sem }()
+			stats[i] = p.scanDEX(uint32(i))
+		})
+	}
+	wg.Wait()
+	for _, s := range stats {
+		p.Stats.Files++
+		p.Stats.Classes += s.Classes
+		p.Stats.Methods += s.Methods
+		p.Stats.Bodies += s.Bodies
+		p.Stats.Instructions += s.Instructions
+		p.Stats.Calls += s.Calls
+		p.Stats.Quickened += s.Quickened
+		p.Stats.Resolved += s.Resolved
+		p.Stats.Native += s.Native
+		p.Stats.BadBodies += s.BadBodies
+	}
+}
+
+func (p *Program) scanDEX(i uint32) (s Stats) {
+	d := &p.dexes[i]
+	b := &p.bodies[i]
+	var in dex.Insn
+	lo, hi := d.classes[0], d.classes[1]
+	s.Classes = int(hi - lo)
+	if lo == hi {
+		return s
+	}
+	m0, m1 := p.classes[lo].methods[0], p.classes[hi-1].methods[1]
+	b.first = make([]uint32, m1-m0+1)
+	for m := m0; m < m1; m++ {
+		b.first[m-m0] = uint32(len(b.calls))
+		mm := &p.methods[m]
+		s.Methods++
+		if mm.access&accNative != 0 {
+			s.Native++
+		}
+		if mm.code == 0 {
+			continue
+		}
+		code, err := d.Code(mm.code)
+		if err != nil {
+			s.BadBodies++
+			continue
+		}
+		s.Bodies++
+		for pc := uint32(0); pc < code.Units(); pc = in.Next {
+			if in.Decode(code.Insns, pc) != nil {
+				s.BadBodies++
+				break
+			}
+			s.Instructions++
+			switch {
+			case in.Op.IsInvoke():
+				s.Calls++
+				ref := in.Index
+				if in.Op.IndexKind() != dex.IndexMethod {
+					ref = noRef
+				}
+				b.calls = append(b.calls, call{pc, ref})
+			case in.Op == dex.OpNewInstance:
+				b.news = append(b.news, newOf{m, d.typeSym(in.Index)})
+			}
+			if k := in.Op.IndexKind(); k == dex.IndexVtable || k == dex.IndexQuickField || in.Op == dex.OpReturnVoidNoBarrier {
+				s.Quickened++
+				if in.Op == dex.OpReturnVoidNoBarrier {
+					s.Resolved++
+				}
+			}
+		}
+	}
+	b.first[m1-m0] = uint32(len(b.calls))
+	return s
+}
+
+// callsOf returns the calls in a method's body, in order of address.
+func (p *Program) callsOf(m MethodID) []call {
+	d := p.methods[m].dex
+	b := &p.bodies[d]
+	k := m - p.classes[p.dexes[d].classes[0]].methods[0]
+	return b.calls[b.first[k]:b.first[k+1]]
+}
+
+// newExtern looks up what is known of a method of the platform.
+func (p *Program) newExtern(class, sel Sym) extern {
+	e := extern{class: class, sel: sel}
+	name, proto := cutSel(p.syms.text[sel])
+	cls := p.syms.text[class]
+	facts := knowledge.Facts(name)
+	for i := range facts {
+		f := &facts[i]
+		if f.Proto != "" && f.Proto != proto {
+			continue
+		}
+		if f.Class == cls || knowledge.IsSubclass(cls, f.Class) {
+			e.facts = append(e.facts, f)
+			switch f.Role {
+			case knowledge.RoleEffect:
+				e.reaches |= reachesEffect
+			case knowledge.RoleSource:
+				e.reaches |= reachesSource
+			}
+		}
+	}
+	e.model = p.findModel(cls, name)
+	return e
+}
+
+func cutSel(sel string) (name, proto string) {
+	for i := 0; i < len(sel); i++ {
+		if sel[i] == ':' {
+			return sel[:i], sel[i+1:]
+		}
+	}
+	return sel, ""
+}
+
+// reaches says what can be reached from a method.
+type reaches uint8
+
+const (
+	reachesEffect reaches = 1 << iota
+	reachesSource         // personal data
+)
+
+// relevance marks the methods from which a call of interest can be reached. Walking back from the few effects is what makes a whole phone cheap:
+// nothing else is interpreted for its own sake.
+//
+// The edges are those of the class hierarchy: a call reaches every override below the named class, and
+// creating an object reaches the methods by which the platform calls it back.
+func (p *Program) relevance() {
+	p.relevant = make([]reaches, len(p.methods))
+	// Libraries first: an app's call into one is of interest if the library's method is.
+	for _, libs := range []bool{true, false} {
+		var wg sync.WaitGroup
+		sem := make(chan struct{}, runtime.GOMAXPROCS(0))
+		for i := range p.spaces {
+			if (p.spaces[i].lib != nil) == libs {
+				wg.Go(func() {
+					sem <- struct{}{}
+					defer func() { <-sem }()
+					p.spaceRelevance(i, reachesEffect)
+					p.spaceRelevance(i, reachesSource)
+				})
+			}
+		}
+		wg.Wait()
+	}
+}
+
+func (p *Program) spaceRelevance(sp int, what reaches) {
+	type key struct{ class, sel Sym }
+	callers := map[key][]MethodID{} // who calls a method, as resolved upwards
+	news := map[Sym][]MethodID{}    // who creates an object of a class
+	var work []MethodID
+	mark := func(m MethodID) {
+		if p.relevant[m]&what == 0 {
+			p.relevant[m] |= what
+			work = append(work, m)
+		}
+	}
+	for _, i := range p.spaces[sp].dexes {
+		d := &p.dexes[i]
+		if d.classes[0] == d.classes[1] {
+			continue
+		}
+		m0, m1 := p.classes[d.classes[0]].methods[0], p.classes[d.classes[1]-1].methods[1]
+		refKey := make([]key, len(d.sels))
+		for k := range refKey {
+			if t := d.targets[k]; t.method != 0 {
+				refKey[k] = key{p.classes[p.methods[t.method].class].name, d.sels[k]}
+			} else {
+				refKey[k] = key{d.typeSym(d.Method(uint32(k)).Class), d.sels[k]}
+			}
+		}
+		for m := m0; m < m1; m++ {
+			var last key
+			for _, c := range p.callsOf(m) {
+				if c.ref >= uint32(len(d.targets)) {
+					mark(m) // quickened: what it calls cannot be told from the reference
+					continue
+				}
+				t := d.targets[c.ref]
+				if t.method == 0 {
+					if p.externs[t.extern].reaches&what != 0 {
+						mark(m)
+					}
+				} else if p.dexes[p.methods[t.method].dex].space != sp && p.relevant[t.method]&what != 0 {
+					mark(m)
+				}
+				if k := refKey[c.ref]; k != last {
+					callers[k] = append(callers[k], m)
+					last = k
+				}
+			}
+		}
+		for _, n := range p.bodies[i].news {
+			news[n.class] = append(news[n.class], n.method)
+		}
+	}
+	seen := map[key]bool{}
+	seenNew := map[Sym]bool{}
+	var up func(name, sel Sym)
+	up = func(name, sel Sym) {
+		if name == 0 || seen[key{name, sel}] {
+			return
+		}
+		seen[key{name, sel}] = true
+		for _, m := range callers[key{name, sel}] {
+			mark(m)
+		}
+		if c := p.find(sp, name); c != 0 {
+			up(p.classes[c].supSym, sel)
+			for _, f := range p.classes[c].ifaces {
+				up(f, sel)
+			}
+		}
+	}
+	for len(work) > 0 {
+		m := work[len(work)-1]
+		work = work[:len(work)-1]
+		mm := &p.methods[m]
+		c := &p.classes[mm.class]
+		up(c.name, mm.sel)
+		if mm.access&accStatic == 0 && !seenNew[c.name] {
+			seenNew[c.name] = true // whoever creates the object makes its call-backs reachable
+			for _, n := range news[c.name] {
+				mark(n)
+			}
+		}
+	}
+}
+
+// CallsTo yields every call of a platform method, by its name "Lcls;.name" without the prototype, in
+// subclasses too: the caller and the address.
+func (p *Program) CallsTo(class, name string) []Site {
+	var sites []Site
+	for i := range p.dexes {
+		d := &p.dexes[i]
+		if d.classes[0] == d.classes[1] {
+			continue
+		}
+		want := make([]bool, len(d.targets))
+		any := false
+		for k, t := range d.targets {
+			if t.method != 0 || t.extern == 0 {
+				continue
+			}
+			x := &p.externs[t.extern]
+			n, _ := cutSel(p.syms.text[x.sel])
+			if n == name && (p.syms.text[x.class] == class || knowledge.IsSubclass(p.syms.text[x.class], class)) {
+				want[k], any = true, true
+			}
+		}
+		if !any {
+			continue
+		}
+		m0, m1 := p.classes[d.classes[0]].methods[0], p.classes[d.classes[1]-1].methods[1]
+		for m := m0; m < m1; m++ {
+			for _, c := range p.callsOf(m) {
+				if c.ref < uint32(len(want)) && want[c.ref] {
+					sites = append(sites, Site{Method: m, Name: p.MethodName(m), At: p.Ref(m, c.pc)})
+				}
+			}
+		}
+	}
+	return slices.Clip(sites)
+}
+
+// Behind returns the kinds of effect that can be reached over the call graph from a component and from the
+// components of its app that it names, in order of their ids. It follows what a person at the screen sets off
+// too, and proves no path: it says what may lie behind a door, not that the door is open.
+func (p *Program) Behind(c *phone.Component) []*knowledge.FactKind {
+	sp, ok := p.ofPackage[c.Package]
+	if !ok {
+		return nil
+	}
+	found := map[string]*knowledge.FactKind{}
+	seenClass := map[ClassID]bool{}
+	seenMethod := map[MethodID]bool{}
+	var work []MethodID
+	enter := func(m MethodID) {
+		if m != 0 && !seenMethod[m] && p.relevant[m]&reachesEffect != 0 && p.methods[m].code != 0 {
+			seenMethod[m] = true
+			work = append(work, m)
+		}
+	}
+	class := func(id ClassID) {
+		for k := id; k != 0 && !seenClass[k]; k = p.classes[k].super {
+			seenClass[k] = true
+			for m := p.classes[k].methods[0]; m < p.classes[k].methods[1]; m++ {
+				enter(m)
+			}
+		}
+	}
+	components := map[Sym]bool{}
+	for _, x := range c.Package.Components {
+		components[p.syms.ids[x.Name]] = true
+	}
+	class(p.find(sp, p.syms.ids[c.Name]))
+	for len(work) > 0 {
+		m := work[len(work)-1]
+		work = work[:len(work)-1]
+		d := &p.dexes[p.methods[m].dex]
+		code, err := d.Code(p.methods[m].code)
+		if err != nil {
+			continue
+		}
+		var in dex.Insn
+		for pc := uint32(0); pc < code.Units() && in.Decode(code.Insns, pc) == nil; pc = in.Next {
+			switch {
+			case in.Op == dex.OpNewInstance:
+				class(p.find(d.space, d.typeSym(in.Index)))
+			case in.Op == dex.OpConstClass && components[d.typeSym(in.Index)]:
+				class(p.find(d.space, d.typeSym(in.Index)))
+			case in.Op.IsInvoke() && in.Op.IndexKind() == dex.IndexMethod && in.Index < uint32(len(d.targets)):
+				t := d.targets[in.Index]
+				enter(t.method)
+				if t.method != 0 && in.Op != dex.OpInvokeStatic && in.Op != dex.OpInvokeDirect {
+					for _, k := range p.subs[p.classes[p.methods[t.method].class].name] {
+						if p.dexes[p.classes[k].dex].space == d.space {
+							enter(p.own(k, d.sels[in.Index]))
+						}
+					}
+				}
+				for _, f := range p.externs[t.extern].facts {
+					if f.Role == knowledge.RoleEffect && f.When == nil {
+						found[f.Kind.ID] = f.Kind
+					}
+				}
+			}
+		}
+	}
+	out := slices.Collect(maps.Values(found))
+	slices.SortFunc(out, func(a, b *knowledge.FactKind) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}

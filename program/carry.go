@@ -1,0 +1,584 @@
+package program
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"gifthorse/format/dex"
+	"gifthorse/knowledge"
+)
+
+// equals answers whether two texts are the same; where that is open, the answer remembers the question.
+func (r *run) equals(s *site, a, b value) value {
+	a, b = r.content(s.cur, a), r.content(s.cur, b)
+	fold := s.name == "equalsIgnoreCase"
+	eq := func(x, y string) bool { return x == y || fold && strings.EqualFold(x, y) }
+	if a.kind == text && b.kind == text {
+		return intVal(b2i(eq(r.texts[a.n], r.texts[b.n])))
+	}
+	if a.kind == text {
+		a, b = b, a
+	}
+	right, known := r.isText(b)
+	if a.alts != 0 && known {
+		var list []alternative
+		open := false
+		for _, x := range r.altLists[a.alts] {
+			switch {
+			case x.kind == text:
+				list = append(list, alternative{number, b2i(eq(r.texts[x.n], right)), 0, x.conds})
+			case x.kind == number:
+				list = append(list, alternative{number, 0, 0, x.conds})
+			default:
+				open = true
+			}
+		}
+		if !open {
+			v := value{}
+			for i, x := range list {
+				w := value{kind: x.kind, n: x.n}
+				if i == 0 {
+					v = value{alts: r.internAlts([]alternative{x})}
+					continue
+				}
+				v = r.join(v, value{kind: anything, alts: r.internAlts([]alternative{{w.kind, w.n, 0, x.conds}})}, 0, 0)
+			}
+			return v
+		}
+	}
+	t := r.labelSets.union(a.taint, b.taint)
+	if t == 0 {
+		return value{}
+	}
+	return value{taint: 0, test: r.ask(test{op: "equals", left: t, right: right, method: s.f.m, pc: s.in.PC, yes: 1})}
+}
+
+func compareText(op string, f func(a, b string) bool) func(*run, *site) value {
+	return func(r *run, s *site) value {
+		a, b := r.content(s.cur, s.arg(0)), r.content(s.cur, s.arg(1))
+		if a.kind == text && b.kind == text && len(s.args) == 2 {
+			return intVal(b2i(f(r.texts[a.n], r.texts[b.n])))
+		}
+		t := r.labelSets.union(a.taint, b.taint)
+		if t == 0 {
+			return value{}
+		}
+		right, _ := r.isText(b)
+		return value{test: r.ask(test{op: op, left: t, right: right, method: s.f.m, pc: s.in.PC, yes: 1})}
+	}
+}
+
+func (r *run) charsOrText(cur *local, v value) (string, bool) {
+	if v.kind == number {
+		return string(rune(v.n)), true
+	}
+	return r.isText(r.content(cur, v))
+}
+
+// concat joins two texts; what is known of the beginning stays known.
+func (r *run) concat(a, b value) value {
+	t := r.labelSets.union(a.taint, b.taint)
+	var v value
+	switch {
+	case a.kind == text && (b.kind == text || b.kind == prefix):
+		v = r.text(r.texts[a.n] + r.texts[b.n])
+		if v.kind == text {
+			v.kind = b.kind
+		}
+	case a.kind == text || a.kind == prefix:
+		v = value{kind: prefix, n: a.n}
+	}
+	v.taint = t
+	return v
+}
+
+// toText turns a value into the text that String.valueOf or a builder makes of it.
+func (r *run) toText(cur *local, v value, proto string) value {
+	if os := r.objectsOf(v); len(os) == 1 && r.objects[os[0]].array {
+		if t, ok := r.chars(cur, os[0]); ok {
+			w := r.text(t)
+			w.taint = r.labelSets.union(v.taint, r.objects[os[0]].label)
+			return w
+		}
+		return value{taint: r.deep(cur.heap, v)}
+	}
+	v = r.content(cur, v)
+	if v.kind != number {
+		return v
+	}
+	var t string
+	switch {
+	case strings.HasPrefix(proto, "(C"):
+		t = string(rune(v.n))
+	case strings.HasPrefix(proto, "(Z"):
+		t = strconv.FormatBool(v.n != 0)
+	case strings.HasPrefix(proto, "(I"), strings.HasPrefix(proto, "(J"):
+		t = strconv.FormatInt(v.n, 10)
+	default:
+		if v.n == 0 {
+			t = "null"
+		} else {
+			return value{taint: v.taint}
+		}
+	}
+	w := r.text(t)
+	w.taint = v.taint
+	return w
+}
+
+// chars reads an array of characters or bytes whose every element is known.
+func (r *run) chars(cur *local, o uint32) (string, bool) {
+	n, ok := cur.heap.get(fieldKey(o, keyLength))
+	if !ok || n.kind != number || n.n < 0 || n.n > maxTextSize {
+		return "", false
+	}
+	if _, ok := cur.heap.get(fieldKey(o, keyAll)); ok {
+		return "", false
+	}
+	bytes := r.p.syms.text[r.objects[o].class] == "[B"
+	var b strings.Builder
+	for i := range n.n {
+		v, ok := cur.heap.get(fieldKey(o, indexKey(i)))
+		if !ok {
+			v = intVal(0)
+		}
+		if v.kind != number {
+			return "", false
+		}
+		if bytes {
+			b.WriteByte(byte(v.n))
+		} else {
+			b.WriteRune(rune(uint16(v.n)))
+		}
+	}
+	return b.String(), true
+}
+
+// matchURI gives the code of the pattern that the uri matches, or each code with the pattern as its condition.
+func matchURI(r *run, s *site) value {
+	u := r.content(s.cur, s.arg(1))
+	known, ok := r.isText(u)
+	out := []alternative{{kind: number, n: -1}}
+	for _, o := range r.objectsOf(s.arg(0)) {
+		if r.objects[o].cid != 0 {
+			return value{}
+		}
+		s.cur.heap.each(o, func(f uint32, v value) {
+			if f < keyText || f >= keyIndex || v.kind != number {
+				return
+			}
+			pat := r.texts[f&^keyText]
+			if ok {
+				if uriMatches(pat, known) {
+					out = []alternative{{kind: number, n: v.n}}
+				}
+				return
+			}
+			q := r.ask(test{op: "uri", left: u.taint, right: pat, method: s.f.m, pc: s.in.PC, yes: 1})
+			c := r.condSets.intern([]uint32{condOf(q, true)})
+			if i := slices.IndexFunc(out, func(a alternative) bool { return a.n == v.n }); i >= 0 {
+				out[i].conds = r.condSets.intersect(out[i].conds, c)
+				return
+			}
+			out = append(out, alternative{kind: number, n: v.n, conds: c})
+		})
+	}
+	if len(out) == 1 && !ok || len(out) > 64 {
+		return value{}
+	}
+	return r.fromAlts(out, 0)
+}
+
+func uriMatches(pattern, uri string) bool {
+	u := strings.Split(strings.TrimPrefix(uri, "content://"), "/")
+	p := strings.Split(strings.TrimSuffix(pattern, "/"), "/")
+	if len(u) != len(p) {
+		return false
+	}
+	for i := range p {
+		if p[i] != u[i] && p[i] != "*" && p[i] != "#" {
+			return false
+		}
+	}
+	return true
+}
+
+// paramIs reports whether parameter i of a prototype has the type.
+func paramIs(proto string, i int, typ string) bool {
+	k := 0
+	for j := 1; j < len(proto) && proto[j] != ')'; k++ {
+		e := j
+		for proto[e] == '[' && e+1 < len(proto) {
+			e++
+		}
+		if proto[e] == 'L' {
+			n := strings.IndexByte(proto[e:], ';')
+			if n < 0 {
+				return false
+			}
+			e += n
+		}
+		if k == i {
+			return proto[j:e+1] == typ
+		}
+		j = e + 1
+	}
+	return false
+}
+
+// copyObject adds all that v's objects hold to object o.
+func (r *run) copyObject(cur *local, v value, o uint32) {
+	for _, from := range r.objectsOf(v) {
+		if from == o {
+			continue
+		}
+		cur.heap.each(from, func(f uint32, x value) {
+			if f >= keyText {
+				r.write(cur, o, f, x, true)
+			}
+		})
+		if r.objects[from].incoming != "" && r.objects[o].incoming == "" {
+			r.objects[o].incoming = r.objects[from].incoming
+			r.objects[o].label = r.labelSets.union(r.objects[o].label, r.objects[from].label)
+		}
+	}
+	if v.taint != 0 {
+		r.write(cur, o, keyAll, value{taint: v.taint}, false)
+	}
+}
+
+// incoming reads one part of something that may come from outside.
+func (r *run) incoming(s *site, kind, name string, key uint32) value {
+	out := value{typ: r.retType(s.proto), taint: s.arg(0).taint}
+	os := r.objectsOf(s.arg(0))
+	for i, o := range os {
+		v, ok := s.cur.heap.get(fieldKey(o, key))
+		if !ok {
+			v, ok = s.cur.heap.get(fieldKey(o, keyAll))
+		}
+		if !ok {
+			switch {
+			case r.objects[o].incoming != "":
+				words := r.objects[o].incoming
+				v = value{typ: out.typ, taint: r.labelSets.union(r.objects[o].label, r.mark(kind, name, words, false, r.at(s.f, s.in.PC)))}
+			case r.objects[o].cid == 0:
+				v = intVal(0) // made here and never filled
+			}
+		}
+		v.taint = r.labelSets.union(v.taint, out.taint)
+		if i == 0 {
+			out = v
+		} else {
+			out = r.join(out, v, 0, 0)
+		}
+	}
+	if out.typ == 0 {
+		out.typ = r.retType(s.proto)
+	}
+	return out
+}
+
+func readIn(kind string, key uint32) func(*run, *site) value {
+	return func(r *run, s *site) value { return r.incoming(s, kind, "", key) }
+}
+
+// getKey reads an entry of an intent, bundle or map by the name that is its first argument.
+func getKey(r *run, s *site) value {
+	name, ok := r.isText(r.content(s.cur, s.arg(1)))
+	key := uint32(keyAll)
+	if ok {
+		key = keyText | uint32(r.text(name).n)
+	}
+	v := r.incoming(s, "extra", name, key)
+	if r.guardsIn(s.arg(1).taint) != 0 { // to be found in a list tells who calls
+		v.taint = r.labelSets.union(v.taint, r.mark("listed", "", "the caller, looked up in a list", true, r.at(s.f, s.in.PC)))
+		v.kind, v.n, v.alts, v.test = anything, 0, 0, 0
+	}
+	if !ok { // any entry
+		for _, o := range r.objectsOf(s.arg(0)) {
+			s.cur.heap.each(o, func(f uint32, x value) {
+				if f >= keyText && f < keyIndex {
+					v = r.join(v, x, 0, 0)
+				}
+			})
+		}
+	}
+	if v.isNull() && len(s.args) > 2 { // never put there: the default
+		return s.arg(2)
+	}
+	return v
+}
+
+func put(r *run, s *site) value {
+	name, ok := r.isText(r.content(s.cur, s.arg(1)))
+	os := r.objectsOf(s.arg(0))
+	for _, o := range os {
+		if ok {
+			r.write(s.cur, o, keyText|uint32(r.text(name).n), s.arg(2), len(os) == 1)
+		} else {
+			r.write(s.cur, o, keyAll, s.arg(2), false)
+		}
+	}
+	if strings.HasSuffix(s.proto, ")V") {
+		return value{}
+	}
+	return s.arg(0)
+}
+
+// field returns the key of a platform field such as Message.what.
+func (r *run) field(name, typ string) uint32 { return uint32(r.p.syms.ids[name+":"+typ]) }
+
+// callable reports whether one of v's objects has a body for a selector.
+func (r *run) callable(v value, sel string) bool {
+	id, ok := r.p.syms.ids[sel]
+	if !ok {
+		return false
+	}
+	for _, o := range r.objectsOf(v) {
+		if c := r.objects[o].cid; c != 0 {
+			if m := r.p.dispatch(c, id); m != 0 && r.p.methods[m].code != 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keyLambda holds the method that a lambda runs.
+const keyLambda = 8<<28 + 10
+
+// callBack runs a method of an object that the platform calls back.
+func (r *run) callBack(s *site, obj value, sel string, args ...value) value {
+	var out value
+	id := r.p.syms.ids[sel]
+	for _, o := range r.objectsOf(obj) {
+		var m MethodID
+		all := append([]value{r.objVal(o)}, args...)
+		if l, ok := s.cur.heap.get(fieldKey(o, keyLambda)); ok {
+			m = MethodID(l.n)
+			all = all[:0]
+			if n, ok := s.cur.heap.get(fieldKey(o, keyLength)); ok {
+				for k := range n.n {
+					v, _ := s.cur.heap.get(fieldKey(o, indexKey(k)))
+					all = append(all, v)
+				}
+			}
+			all = append(all, args...)
+		} else if c := r.objects[o].cid; c != 0 && id != 0 {
+			m = r.p.dispatch(c, id)
+		}
+		if m == 0 || r.p.methods[m].code == 0 || r.onStack[m] > 0 {
+			continue
+		}
+		before := s.cur.state
+		v, st, ok := r.call(m, all, before, r.at(s.f, s.in.PC))
+		if !ok {
+			continue
+		}
+		out = v
+		// What the call-back decides binds only itself.
+		s.cur.heap = r.joinHeap(before.heap, st.heap, r.plain)
+	}
+	return out
+}
+
+// deliver hands a message to the handler that will get it.
+func (r *run) deliver(s *site, handler, msg value) {
+	r.callBack(s, handler, "handleMessage:(Landroid/os/Message;)V", msg)
+	r.callBack(s, r.fieldGet(s.cur, handler, keyRun, 0), "handleMessage:(Landroid/os/Message;)Z", msg)
+	r.callBack(s, r.fieldGet(s.cur, msg, keyRun, 0), "run:()V")
+}
+
+// handOver follows objects of the app that are given to the platform: their overrides of platform methods
+// may be called at any time; those that wait for a finger are marked so.
+func (r *run) handOver(s *site) {
+	for i, a := range s.args {
+		if i == 0 && s.inst {
+			continue
+		}
+		for _, o := range r.objectsOf(a) {
+			if _, lambda := s.cur.heap.get(fieldKey(o, keyLambda)); lambda {
+				r.gesture++ // a lambda given to the platform: by far most are listeners
+				r.callBack(s, r.objVal(o), "")
+				r.gesture--
+				continue
+			}
+			c := r.objects[o].cid
+			if c == 0 || r.started["obj"+strconv.Itoa(int(o))] > 0 {
+				continue
+			}
+			r.started["obj"+strconv.Itoa(int(o))]++
+			for _, k := range r.p.callBacks(c) {
+				args := make([]value, 0, 4)
+				if k.gesture {
+					r.gesture++
+				}
+				r.callBack(s, r.objVal(o), r.p.syms.text[k.sel], args...)
+				if k.gesture {
+					r.gesture--
+				}
+			}
+		}
+	}
+}
+
+// A callback is a method of an app's class that the platform knows under the name of one of its own.
+type callback struct {
+	sel     Sym
+	gesture bool
+}
+
+// callBacks lists the methods by which the platform calls objects of class c: those that implement an
+// interface of the platform.
+func (p *Program) callBacks(c ClassID) []callback {
+	var out []callback
+	seen := map[Sym]bool{}
+	for k := c; k != 0; k = p.classes[k].super {
+		kc := &p.classes[k]
+		for _, f := range kc.ifaces {
+			name := p.syms.text[f]
+			if p.find(p.dexes[kc.dex].space, f) != 0 {
+				continue
+			}
+			g := knowledge.Gesture(name)
+			for m := range knowledge.Methods(name) {
+				for id := kc.methods[0]; id < kc.methods[1]; id++ {
+					mm := &p.methods[id]
+					if n, _ := cutSel(p.syms.text[mm.sel]); n == m.Name && mm.access&accStatic == 0 && mm.code != 0 && !seen[mm.sel] && n != "<init>" {
+						seen[mm.sel] = true
+						out = append(out, callback{mm.sel, g})
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// instantiate makes an object of a class that is known by name.
+func (r *run) instantiate(s *site, class value) value {
+	if class.kind != classRef {
+		return value{taint: class.taint}
+	}
+	v := r.alloc(s.f, s.cur, Sym(class.n), s.in.PC, false)
+	o := r.objectsOf(v)[0]
+	if c := r.objects[o].cid; c != 0 {
+		r.initClass(s.sp, s.cur, Sym(class.n), r.at(s.f, s.in.PC))
+		if m := r.p.own(c, r.p.syms.ids["<init>:()V"]); m != 0 {
+			if _, st, ok := r.call(m, []value{v}, s.cur.state, r.at(s.f, s.in.PC)); ok {
+				s.cur.state = st
+			}
+		}
+	}
+	return v
+}
+
+// reflectCall calls the methods of the known name, whatever their arguments.
+func reflectCall(r *run, s *site) value {
+	var out value
+	for _, o := range r.objectsOf(s.arg(0)) {
+		class, _ := s.cur.heap.get(fieldKey(o, keyTarget))
+		name, _ := s.cur.heap.get(fieldKey(o, keyAll))
+		n, ok := r.isText(name)
+		if !ok || class.kind != classRef {
+			continue
+		}
+		var list []value
+		if as := r.objectsOf(s.arg(2)); len(as) == 1 {
+			if l, ok := s.cur.heap.get(fieldKey(as[0], keyLength)); ok && l.kind == number {
+				for i := range min(l.n, 16) {
+					v, _ := s.cur.heap.get(fieldKey(as[0], indexKey(i)))
+					list = append(list, v)
+				}
+			}
+		}
+		c := r.p.find(r.p.dexes[r.p.methods[s.f.m].dex].space, Sym(class.n))
+		for k := c; k != 0; k = r.p.classes[k].super {
+			for m := r.p.classes[k].methods[0]; m < r.p.classes[k].methods[1]; m++ {
+				mm := &r.p.methods[m]
+				if mn, _ := cutSel(r.p.syms.text[mm.sel]); mn != n || mm.code == 0 {
+					continue
+				}
+				args := list
+				if mm.access&accStatic == 0 {
+					args = append([]value{s.arg(1)}, list...)
+				}
+				if v, st, ok := r.call(m, args, s.cur.state, r.at(s.f, s.in.PC)); ok {
+					out, s.cur.state = v, st
+				}
+			}
+		}
+		if c == 0 { // a hidden method of the platform
+			for _, fact := range knowledge.Facts(n) {
+				if fact.Class != r.p.syms.text[class.n] {
+					continue
+				}
+				args := append([]value{s.arg(1)}, list...)
+				if fact.Class == "Landroid/os/SystemProperties;" || fact.Class == "Landroid/view/SurfaceControl;" {
+					args = list
+				}
+				t := *s
+				t.args, t.name = args, n
+				switch fact.Role {
+				case knowledge.RoleEffect:
+					r.effect(&t, &fact)
+				case knowledge.RoleGuard:
+					out = r.guard(&t, &fact)
+				}
+			}
+		}
+	}
+	if out.taint == 0 {
+		out.taint = r.labelSets.union(s.arg(1).taint, r.deep(s.cur.heap, s.arg(2)))
+	}
+	return out
+}
+
+func parseNumber(t string) (int64, bool) {
+	n, err := strconv.ParseInt(t, 10, 64)
+	return n, err == nil
+}
+
+// buildField is a field of android.os.Build, from the phone's own properties.
+func (r *run) buildField(name string) (value, bool) {
+	prop, ok := knowledge.BuildField(name)
+	if !ok {
+		return value{}, false
+	}
+	v, ok := r.p.property(prop)
+	if !ok {
+		return value{}, false
+	}
+	if name == "SDK_INT" {
+		n, ok := parseNumber(v)
+		return intVal(n), ok
+	}
+	return r.text(v), true
+}
+
+// quickTarget finds the method behind a place in the receiver's table of virtual methods, where that table
+// is known.
+func (r *run) quickTarget(cur *local, in *dex.Insn) (ref quickRef, ok bool) {
+	if in.A == 0 {
+		return ref, false
+	}
+	reg := in.Arg(0)
+	if reg >= uint32(len(cur.regs)) {
+		return ref, false
+	}
+	v := cur.regs[reg]
+	class := v.typ
+	switch v.kind {
+	case text, prefix:
+		class = r.p.syms.ids["Ljava/lang/String;"]
+	case classRef:
+		class = r.p.syms.ids["Ljava/lang/Class;"]
+	case object:
+		class = r.objects[r.objectsOf(v)[0]].class
+	}
+	if class == 0 {
+		return ref, false
+	}
+	return r.p.vtable(r.space, class, in.Index)
+}

@@ -1,0 +1,277 @@
+package program
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gifthorse/format/dex"
+	"gifthorse/knowledge"
+	"gifthorse/phone"
+)
+
+// gates lists what stands on the way to a hit: the permission of the manifest, and every decision of the
+// code that asks who calls, or compares what came in with something. It also returns the action that the
+// intent must have.
+func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
+	var out []Gate
+	if c := e.Component; c != nil {
+		g := c.Guard
+		if c.Kind == phone.KindProvider {
+			g = r.providerGuard(h, c)
+		}
+		if g.Holds != phone.None {
+			out = append(out, Gate{What: guardWords(g), Holds: worth(g.Holds), At: c.At, Platform: g.Platform})
+		}
+	} else if e.Permission != "" {
+		g := r.p.Phone.Guard(e.Permission)
+		out = append(out, Gate{What: guardWords(g), Holds: worth(g.Holds), At: e.At, Platform: g.Platform})
+	}
+	if h.gesture {
+		out = append(out, Gate{What: "a person at the screen has to act", Holds: GateHolds, At: r.p.Ref(h.chain.method, h.chain.pc)})
+	}
+	if h.kind.Later != "" {
+		out = append(out, Gate{What: h.kind.Later + "; that part of the phone was not read", Holds: GateUnknown, At: r.p.Ref(h.chain.method, h.chain.pc)})
+	}
+	action, answered := "", map[uint32]bool{}
+	for _, c := range r.condSets.items[h.conds] {
+		g, act, ok := r.gateOf(c, h.kind)
+		if act != "" {
+			action = act
+		}
+		if ok {
+			out = append(out, g)
+			for _, l := range r.labelSets.items[r.tests[c>>1].left] {
+				answered[l] = true
+			}
+		}
+	}
+	for _, c := range r.condSets.items[h.conds] {
+		t := &r.tests[c>>1]
+		if t.op == "asked" && !answered[r.labelSets.items[t.left][0]] {
+			out = append(out, Gate{What: "the code asks who calls, and what it makes of the answer could not be read", Holds: GateUnknown, At: r.p.Ref(t.method, t.pc)})
+		}
+	}
+	if len(e.Actions) > 0 && e.Component == nil && action == "" {
+		all := true
+		for _, a := range e.Actions {
+			if g, ok := r.protectedGate(a); !ok || g.Holds != GateHolds {
+				all = false
+				action = a
+				break
+			}
+		}
+		if all {
+			out = append(out, Gate{What: "only the system may send " + e.Actions[0], Holds: GateHolds, At: e.At})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Gate) int { return cmp.Compare(a.What, b.What) })
+	out = slices.CompactFunc(out, func(a, b Gate) bool { return a.What == b.What })
+	return out, action
+}
+
+// gateOf says which gate a decision is, if it is one; act is the action that it demands of the intent. kind
+// is the effect behind it, or nil.
+func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok bool) {
+	t := &r.tests[c>>1]
+	yes := c&1 == 1
+	g.At = r.p.Ref(t.method, t.pc)
+	var has struct{ signature, process, identity, listed, action, stored, caller bool }
+	key := ""
+	for _, l := range r.labelSets.items[t.left] {
+		lab := &r.labels[l]
+		switch lab.kind {
+		case "signature":
+			has.signature = true
+		case "process":
+			has.process = true
+		case "identity":
+			has.identity = true
+		case "listed":
+			has.listed = true
+		case "stored":
+			has.stored = true
+			key = lab.key
+		case "action":
+			has.action = true
+		}
+		has.caller = has.caller || incomingKind[lab.kind]
+	}
+	positive := yes
+	if t.op == "null" || t.op == "is" && t.right == "0" && has.stored {
+		positive = !yes // there must be something
+	}
+	switch {
+	case t.op == "asked":
+		return g, "", false // see gates
+	case t.op == "either":
+		g.What, g.Holds = "who calls is checked in code, in one way or another", GateHolds
+		if has.signature {
+			g.What = "the caller's signature is compared in code, or the caller is looked up in a list"
+		}
+	case t.op == "permission":
+		name := t.right
+		pg := r.p.Phone.Guard(name)
+		switch {
+		case !yes:
+			return g, "", false
+		case name == "":
+			g.What, g.Holds = "a permission whose name is not known is asked for in code", GateUnknown
+		default:
+			g.What, g.Holds, g.Platform = guardWords(pg)+", asked for in code", worth(pg.Holds), pg.Platform
+		}
+	case t.op == "signature" && yes, has.signature && positive && t.op != "null" && t.op != "above" && t.op != "below":
+		g.What, g.Holds = "the caller's signature is compared in code", GateHolds
+	case has.listed && t.op == "null" && !yes:
+		g.What, g.Holds = "the caller is looked up in a list", GateHolds
+	case has.identity && positive && (t.op != "above" && t.op != "below" && t.op != "null" || t.op == "below" && appUID(t.right)):
+		g.What, g.Holds = "who calls is compared in code", GateHolds
+		if t.right != "" && t.op != "null" {
+			g.What += " with " + strconv.Quote(t.right)
+		}
+	case has.process && positive && t.op != "null":
+		g.What, g.Holds = "the caller's process is looked up by its number; an app chooses the name of its own process", GateDoesNotHold
+	case has.action && t.op == "equals" && t.right != "":
+		if !yes {
+			return g, "", false
+		}
+		act = t.right
+		pg, is := r.protectedGate(t.right)
+		g.What, g.Holds = pg.What, pg.Holds
+		return g, act, is
+	case has.stored && positive:
+		g.What, g.Holds = "a value kept on the phone"+named(key)+" must be set", GateUnknown
+	case has.caller && t.op == "contains" && t.right == ".." && !yes && kind != nil && strings.HasSuffix(kind.ID, "file"):
+		g.What, g.Holds = "a path that climbs out of its folder is refused", GateHolds
+	case has.caller && t.op == "starts with" && yes && strings.Contains(t.right, "/") && kind != nil && strings.HasSuffix(kind.ID, "file"):
+		g.What, g.Holds = "the path must begin with "+strconv.Quote(t.right), GateHolds
+	case has.caller && yes && t.right != "" && t.op == "equals":
+		g.What, g.Holds = "what comes in must be "+strconv.Quote(t.right)+", which is in the code for all to read", GateDoesNotHold
+	default:
+		return g, "", false
+	}
+	return g, "", true
+}
+
+// appUID reports whether a bound on a uid divides apps from the system's own: 10000 is the first app.
+func appUID(right string) bool {
+	n, err := strconv.Atoi(right)
+	return err == nil && n >= 1000 && n <= 10000
+}
+
+// stops reports whether a decision keeps some callers out, or may.
+func (r *run) stops(c uint32) bool {
+	if v, ok := r.stopping[c]; ok {
+		return v
+	}
+	g, _, ok := r.gateOf(c, nil)
+	v := ok && g.Holds != GateDoesNotHold
+	r.stopping[c] = v
+	return v
+}
+
+// joinConds returns what is decided on both of two ways. If each way asks who calls and they ask
+// differently, what both have in common is that one of the questions was answered.
+func (r *run) joinConds(a, b uint32) uint32 {
+	both := r.condSets.intersect(a, b)
+	if both == a || both == b {
+		return both
+	}
+	first := func(rest uint32) uint32 {
+		for _, c := range r.condSets.items[rest] {
+			if r.stops(c) {
+				return c
+			}
+		}
+		return 0
+	}
+	x, y := first(r.condSets.minus(a, both)), first(r.condSets.minus(b, both))
+	if x == 0 || y == 0 {
+		return both
+	}
+	if x > y {
+		x, y = y, x
+	}
+	t := r.tests[x>>1]
+	u := r.tests[y>>1]
+	q := r.ask(test{op: "either", left: r.labelSets.union(t.left, u.left), method: t.method, pc: t.pc, yes: 1})
+	return r.condSets.add(both, condOf(q, true))
+}
+
+func named(key string) string {
+	if key == "" {
+		return ""
+	}
+	return " (" + strconv.Quote(key) + ")"
+}
+
+// protectedGate is the gate of an action that only the system may send.
+func (r *run) protectedGate(action string) (Gate, bool) {
+	protected, by := r.p.Phone.Protected(action)
+	switch protected {
+	case knowledge.Yes:
+		return Gate{What: "only the system may send " + action + " (" + by + ")", Holds: GateHolds}, true
+	case knowledge.Uncertain:
+		return Gate{What: "it is not known whether an app may send " + action, Holds: GateUnknown}, true
+	}
+	return Gate{}, false
+}
+
+// providerGuard picks the guard of the provider's method that the way begins with: reading or writing.
+func (r *run) providerGuard(h *hit, c *phone.Component) phone.Guard {
+	root := h.chain
+	for root.up != nil {
+		root = root.up
+	}
+	name, _ := cutSel(r.p.syms.text[r.p.methods[root.method].sel])
+	switch name {
+	case "insert", "update", "delete", "bulkInsert":
+		return c.Write
+	case "query", "openFile", "openAssetFile", "openTypedAssetFile", "getString", "getBlob", "fillWindow":
+		return c.Read
+	}
+	// call and applyBatch are not guarded by the provider's permissions before Android 10; the weaker counts.
+	if c.Read.Holds < c.Write.Holds {
+		return c.Read
+	}
+	return c.Write
+}
+
+func guardWords(g phone.Guard) string {
+	s := "permission " + g.Permission
+	if l := g.Level.String(); l != "" {
+		s += " (" + l + ")"
+	}
+	if g.Why != "" {
+		s += ", " + g.Why
+	}
+	return s
+}
+
+func worth(w phone.Worth) Holds {
+	switch w {
+	case phone.None, phone.DoesNotHold:
+		return GateDoesNotHold
+	case phone.Holds, phone.Consent:
+		return GateHolds
+	}
+	return GateUnknown
+}
+
+// calleeAt names what the instruction at pc of m calls.
+func (p *Program) calleeAt(m MethodID, pc uint32) string {
+	d := &p.dexes[p.methods[m].dex]
+	c, err := d.Code(p.methods[m].code)
+	if err != nil {
+		return ""
+	}
+	var in dex.Insn
+	if in.Decode(c.Insns, pc) != nil {
+		return ""
+	}
+	if in.Op.IndexKind() == dex.IndexMethod {
+		return d.MethodName(in.Index)
+	}
+	return strings.TrimSpace(in.Op.String())
+}

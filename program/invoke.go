@@ -1,0 +1,614 @@
+package program
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"gifthorse/format/dex"
+	"gifthorse/knowledge"
+)
+
+// site is one call being interpreted.
+type site struct {
+	f     *frame
+	cur   *local
+	in    *dex.Insn
+	args  []value // the receiver first
+	ext   *extern // nil if nothing is known of the method
+	name  string  // of the method
+	proto string
+	class Sym // as written, or of the receiver
+	sp    int
+	inst  bool // an instance call
+}
+
+func (s *site) arg(i int) value {
+	if i < len(s.args) {
+		return s.args[i]
+	}
+	return value{}
+}
+
+// invoke interprets a call and returns where control goes from it.
+func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
+	d := f.b.dex
+	op := in.Op
+	before := cur.state
+	var args []value
+	var t target
+	var sel Sym
+	var wrote Sym
+	if op.IndexKind() == dex.IndexVtable {
+		ref, ok := r.quickTarget(cur, in)
+		if !ok {
+			r.noQuick++
+			cur.res = value{}
+			return r.withHandlers(f, cur, in, before, true)
+		}
+		sel, wrote, t.method = ref.sel, ref.class, ref.method
+	} else if op.IndexKind() == dex.IndexMethod && in.Index < uint32(len(d.targets)) {
+		t = d.targets[in.Index]
+		sel = d.sels[in.Index]
+		wrote = d.typeSym(d.Method(in.Index).Class)
+	} else { // invoke-custom
+		return r.invokeCustom(f, cur, in, before)
+	}
+	static := op == dex.OpInvokeStatic || op == dex.OpInvokeStaticRange
+	_, proto := cutSel(r.p.syms.text[sel])
+	args = r.arguments(cur, in, proto, static)
+
+	virtual := op == dex.OpInvokeVirtual || op == dex.OpInvokeVirtualRange || op == dex.OpInvokeInterface ||
+		op == dex.OpInvokeInterfaceRange || op.IndexKind() == dex.IndexVtable
+	if static && t.method != 0 {
+		r.initClass(d.space, cur, r.p.classes[r.p.methods[t.method].class].name, r.at(f, in.PC))
+	}
+	var targets []MethodID
+	var ext *extern
+	if t.extern != 0 {
+		ext = &r.p.externs[t.extern]
+	} else if t.method == 0 {
+		ext = r.externOf(wrote, sel)
+	}
+	written := ext
+	extClass := Sym(0)
+	if virtual && len(args) > 0 {
+		if os := r.objectsOf(args[0]); len(os) > 0 {
+			ext = nil
+			for _, o := range os {
+				c := r.objects[o].cid
+				if c == 0 {
+					extClass = r.objects[o].class
+					continue
+				}
+				if m := r.p.dispatch(c, sel); m != 0 && r.p.methods[m].code != 0 {
+					if !slices.Contains(targets, m) {
+						targets = append(targets, m)
+					}
+				} else {
+					extClass = r.p.outside(c)
+				}
+			}
+			if extClass != 0 {
+				ext = written
+				if ext == nil {
+					ext = r.externOf(extClass, sel)
+				}
+			}
+		} else {
+			targets = r.overrides(d.space, wrote, args[0].typ, sel, t.method)
+		}
+	} else if t.method != 0 {
+		targets = []MethodID{t.method}
+	}
+	if len(targets) > 0 && r.p.methods[targets[0]].code == 0 {
+		targets = slices.DeleteFunc(targets, func(m MethodID) bool { return r.p.methods[m].code == 0 })
+	}
+
+	did := false
+	var out local
+	if len(targets) > 0 {
+		up := r.at(f, in.PC)
+		for _, m := range targets {
+			v, st, ok := r.call(m, args, before, up)
+			if !ok {
+				continue
+			}
+			if !did {
+				out.res, out.state, did = v, st, true
+				continue
+			}
+			o := local{res: v, state: st}
+			r.joinLocal(&out, &o)
+		}
+
+	}
+	if ext != nil || len(targets) == 0 {
+		s := &site{f: f, cur: cur, in: in, args: args, ext: ext, sp: d.space, class: wrote, inst: !static}
+		s.name, s.proto = cutSel(r.p.syms.text[sel])
+		if extClass != 0 {
+			s.class = extClass
+		}
+		v := r.external(s)
+		if did {
+			o := local{res: v, state: cur.state}
+			r.joinLocal(&out, &o)
+		} else {
+			out.res, out.state, did = v, cur.state, true
+		}
+	}
+	if did {
+		cur.res, cur.state = out.res, out.state
+	}
+	return r.withHandlers(f, cur, in, before, did)
+}
+
+// externOf looks up a method of the platform that no reference of its DEX names.
+func (r *run) externOf(class, sel Sym) *extern {
+	k := uint64(class)<<32 | uint64(sel)
+	x, ok := r.externs[k]
+	if !ok {
+		e := r.p.newExtern(class, sel)
+		x = &e
+		r.externs[k] = x
+	}
+	return x
+}
+
+// arguments reads the argument registers of a call; longs and doubles take two.
+func (r *run) arguments(cur *local, in *dex.Insn, proto string, static bool) []value {
+	n := int(in.A)
+	args := make([]value, 0, n)
+	k := 0
+	take := func(wide bool) {
+		if k < n {
+			reg := in.Arg(k)
+			if reg < uint32(len(cur.regs)) {
+				args = append(args, cur.regs[reg])
+			} else {
+				args = append(args, value{})
+			}
+		}
+		k++
+		if wide {
+			k++
+		}
+	}
+	if !static {
+		take(false)
+	}
+	for i := 1; i < len(proto) && proto[i] != ')'; {
+		j := i
+		for proto[j] == '[' && j+1 < len(proto) {
+			j++
+		}
+		if proto[j] == 'L' {
+			e := strings.IndexByte(proto[j:], ';')
+			if e < 0 {
+				break
+			}
+			j += e
+		}
+		take(i == j && (proto[i] == 'J' || proto[i] == 'D'))
+		i = j + 1
+	}
+	return args
+}
+
+// withHandlers adds the ways into the handlers around a call: a call may throw before it has done anything.
+func (r *run) withHandlers(f *frame, cur *local, in *dex.Insn, before state, did bool) []edge {
+	var out []edge
+	if did {
+		out = f.to(in.Next, cur)[:1:1]
+	}
+	if len(f.b.tries) == 0 {
+		return out
+	}
+	for _, t := range f.b.tries {
+		if in.PC < t.start || in.PC >= t.end {
+			continue
+		}
+		for i, h := range t.handlers {
+			l := cur.clone()
+			l.heap = r.joinHeap(before.heap, cur.heap, r.plain)
+			l.conds = before.conds
+			l.exc = value{typ: t.types[i]}
+			l.res = value{}
+			if len(out) > 0 && out[0].pc == in.Next && !f.fixed {
+				r.enter(f, h, l) // later: the straight path goes on first
+			} else {
+				out = append(out, edge{h, l})
+			}
+		}
+	}
+	return out
+}
+
+// overrides lists what a virtual call may run when the receiver's object is not known: what its declared
+// type resolves to, and the overrides below, as long as they are few.
+func (r *run) overrides(sp int, wrote, typ, sel Sym, resolved MethodID) []MethodID {
+	p := r.p
+	if typ != 0 && typ != wrote {
+		if c := p.find(sp, typ); c != 0 {
+			wrote = typ
+			resolved = p.dispatch(c, sel)
+		}
+	}
+	var out []MethodID
+	if resolved != 0 && p.methods[resolved].code != 0 {
+		out = append(out, resolved)
+	}
+	seen := map[Sym]bool{}
+	todo := []Sym{wrote}
+	for len(todo) > 0 && len(seen) < 256 {
+		c := todo[0]
+		todo = todo[1:]
+		if seen[c] {
+			continue
+		}
+		seen[c] = true
+		for _, k := range p.subs[c] {
+			kc := &p.classes[k]
+			if ks := p.dexes[kc.dex].space; ks != sp && !slices.Contains(p.spaces[sp].uses, ks) {
+				continue
+			}
+			todo = append(todo, kc.name)
+			m := p.own(k, sel)
+			if m == 0 && kc.access&accIface == 0 {
+				m = p.dispatch(k, sel)
+			}
+			if m != 0 && p.methods[m].code != 0 && !slices.Contains(out, m) {
+				out = append(out, m)
+			}
+		}
+	}
+	// A class of the platform has overrides everywhere; without the object there is no telling which.
+	if len(out) > maxTargets || p.find(sp, wrote) == 0 && len(out) > 1 {
+		r.unknown++
+		return nil
+	}
+	return out
+}
+
+// invokeCustom follows a lambda: the object that a call site's bootstrap makes runs the method that the
+// site names, with what was captured.
+func (r *run) invokeCustom(f *frame, cur *local, in *dex.Insn, before state) []edge {
+	d := f.b.dex
+	cur.res = value{}
+	if vals, err := d.CallSite(in.Index); err == nil {
+		for _, v := range vals[min(3, len(vals)):] {
+			if v.Kind == dex.ValueMethodHandle {
+				h := d.MethodHandle(v.Index)
+				if h.Index < uint32(len(d.targets)) && h.Kind >= 4 {
+					if m := d.targets[h.Index].method; m != 0 {
+						l := r.made(cur, r.at(f, in.PC), -2, 0, 0, false)
+						o := r.objectsOf(l)[0]
+						cur.heap = cur.heap.set(fieldKey(o, keyLambda), intVal(int64(m)))
+						for k := range int(in.A) {
+							if reg := in.Arg(k); reg < uint32(len(cur.regs)) {
+								cur.heap = cur.heap.set(fieldKey(o, indexKey(int64(k))), cur.regs[reg])
+							}
+						}
+						cur.heap = cur.heap.set(fieldKey(o, keyLength), intVal(int64(in.A)))
+						cur.res = l
+					}
+				}
+			}
+		}
+	}
+	return r.withHandlers(f, cur, in, before, true)
+}
+
+// external interprets a call of the platform: what is known of it, then its model, then the rule for all.
+func (r *run) external(s *site) value {
+	x := s.ext
+	if x == nil {
+		x = &r.p.externs[0]
+	}
+	var out value
+	given := false
+	for _, fact := range x.facts {
+		switch fact.Role {
+		case knowledge.RoleEffect:
+			r.effect(s, fact)
+		case knowledge.RoleGuard:
+			out, given = r.guard(s, fact), true
+		case knowledge.RoleSource:
+			if v, ok := r.source(s, fact); ok {
+				out, given = v, true
+			}
+		}
+	}
+	if x.model.f != nil {
+		v := x.model.f(r, s)
+		if !given {
+			return v
+		}
+		return out
+	}
+	r.handOver(s)
+	v := r.general(s)
+	if given {
+		return out
+	}
+	return v
+}
+
+// effect records that an effect was reached.
+func (r *run) effect(s *site, fact *knowledge.Fact) {
+	sure := true
+	if w := fact.When; w != nil {
+		got := r.textsOf(s.cur, s.arg(w.Arg))
+		if w.Action {
+			got = r.textsOf(s.cur, r.fieldGet(s.cur, s.arg(w.Arg), keyAction, 0))
+		}
+		hit := false
+		for _, t := range got {
+			for _, p := range w.Prefixes {
+				hit = hit || strings.HasPrefix(t, p)
+			}
+		}
+		if !hit {
+			return
+		}
+		sure = len(got) == 1
+	}
+	h := hit{kind: fact.Kind, chain: r.at(s.f, s.in.PC), conds: s.cur.conds, gesture: r.gesture > 0, sure: sure, plain: len(fact.Args) == 0}
+	for _, a := range fact.Args {
+		v := s.arg(a)
+		h.steered = r.labelSets.union(h.steered, r.deep(s.cur.heap, v))
+		h.fixed = append(h.fixed, r.textsOf(s.cur, v)...)
+	}
+	r.record(h)
+}
+
+// maxHits bounds what one way in reports: the same effect at many places tells no more than at some.
+const maxHits = 256
+
+func (r *run) record(h hit) {
+	var k strings.Builder
+	k.WriteString(h.kind.ID)
+	for _, n := range []uint64{uint64(h.chain.method), uint64(h.chain.pc), uint64(h.conds), uint64(h.steered)} {
+		k.WriteByte('/')
+		k.WriteString(strconv.FormatUint(n, 10))
+	}
+	if h.gesture {
+		k.WriteByte('g')
+	}
+	if r.hitIDs[k.String()] || len(r.hits) >= maxHits {
+		return
+	}
+	r.hitIDs[k.String()] = true
+	r.hits = append(r.hits, h)
+}
+
+func (r *run) guard(s *site, fact *knowledge.Fact) value {
+	key := ""
+	for _, a := range fact.Args {
+		key, _ = r.isText(r.content(s.cur, s.arg(a)))
+	}
+	at := r.at(s.f, s.in.PC)
+	typ := r.retType(s.proto)
+	if fact.Kind.ID == "stored" {
+		return r.stored(s, fact, at)
+	}
+	l := r.mark(fact.Kind.ID, key, fact.Kind.Words, true, at)
+	if fact.Means != "throws" { // that it was asked counts, should the answer's use escape us
+		asked := r.ask(test{op: "asked", left: l, method: s.f.m, pc: s.in.PC, yes: 1})
+		s.cur.conds = r.condSets.add(s.cur.conds, condOf(asked, true))
+	}
+	switch fact.Means {
+	case "value":
+		return value{taint: l, typ: typ}
+	case "throws":
+		t := r.ask(test{op: fact.Kind.ID, left: l, right: key, label: r.labelSets.items[l][0], method: s.f.m, pc: s.in.PC, yes: 1})
+		s.cur.conds = r.condSets.add(s.cur.conds, condOf(t, true))
+		return value{typ: typ}
+	}
+	yes := int64(0)
+	if fact.Means == "granted 1" {
+		yes = 1
+	}
+	t := r.ask(test{op: fact.Kind.ID, left: l, right: key, label: r.labelSets.items[l][0], method: s.f.m, pc: s.in.PC, yes: yes})
+	return value{taint: l, test: t, typ: typ}
+}
+
+// stored reads a setting: a property that the evidence knows has its value, anything else is a value kept
+// on the phone.
+func (r *run) stored(s *site, fact *knowledge.Fact, at *chain) value {
+	k := 0
+	if s.inst || fact.Class != "Landroid/os/SystemProperties;" {
+		k = 1
+	}
+	key, _ := r.isText(r.content(s.cur, s.arg(k)))
+	if fact.Class == "Landroid/os/SystemProperties;" && key != "" {
+		if v, ok := r.p.property(key); ok {
+			switch {
+			case strings.HasSuffix(s.proto, ")Z"):
+				return intVal(b2i(v == "1" || v == "y" || v == "yes" || v == "on" || v == "true"))
+			case strings.HasSuffix(s.proto, ")I"):
+				n, err := strconv.ParseInt(v, 0, 64)
+				if err != nil {
+					return s.arg(1)
+				}
+				return intVal(n)
+			}
+			return r.text(v)
+		}
+	}
+	l := r.mark("stored", key, fact.Class+fact.Name, true, at)
+	return value{taint: l, typ: r.retType(s.proto)}
+}
+
+func b2i(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (r *run) source(s *site, fact *knowledge.Fact) (value, bool) {
+	if w := fact.When; w != nil {
+		hit := false
+		for _, t := range r.textsOf(s.cur, s.arg(w.Arg)) {
+			for _, p := range w.Prefixes {
+				hit = hit || strings.HasPrefix(t, p)
+			}
+		}
+		if !hit {
+			return value{}, false
+		}
+	}
+	at := r.at(s.f, s.in.PC)
+	for _, a := range fact.Args { // data of the caller's choosing only
+		t := r.deep(s.cur.heap, s.arg(a))
+		if !r.callers(t) {
+			return value{}, false
+		}
+	}
+	l := r.mark(fact.Kind.ID, "", fact.Kind.Words, false, at)
+	if lab := &r.labels[r.labelSets.items[l][0]]; lab.conds == 0 {
+		lab.conds = s.cur.conds
+	}
+	for _, o := range r.objectsOf(s.arg(0)) {
+		if s.name == "<init>" {
+			r.write(s.cur, o, keyAll, value{taint: l}, false)
+		}
+	}
+	return value{taint: l, typ: r.retType(s.proto)}, true
+}
+
+// callers reports whether a label set has data of whoever came in from outside.
+func (r *run) callers(set uint32) bool {
+	for _, l := range r.labelSets.items[set] {
+		if incomingKind[r.labels[l].kind] {
+			return true
+		}
+	}
+	return false
+}
+
+// incomingKind are the labels of what an outsider hands in.
+var incomingKind = map[string]bool{"extra": true, "action": true, "data": true, "parcel": true, "argument": true, "message": true, "network": true}
+
+// general is the rule for calls of the platform that have no model: the result carries what the receiver
+// and the arguments carry, and a container gives back what was put into it.
+func (r *run) general(s *site) value {
+	class := r.p.syms.text[s.class]
+	carry := carries(class)
+	var t uint32
+	for i, a := range s.args {
+		if carry || i == 0 && s.inst {
+			t = r.labelSets.union(t, a.taint)
+		} else { // what a service of the platform says of a caller still tells who calls
+			t = r.labelSets.union(t, r.guardsIn(a.taint))
+		}
+	}
+	out := value{typ: r.retType(s.proto)}
+	if s.inst && len(s.args) > 0 {
+		for _, o := range r.objectsOf(s.args[0]) {
+			t = r.labelSets.union(t, r.objects[o].label)
+			if r.objects[o].cid != 0 && !carry {
+				continue
+			}
+			if v, ok := s.cur.heap.get(fieldKey(o, keyAll)); ok {
+				t = r.labelSets.union(t, v.taint)
+				if v.kind == object && out.kind != object {
+					out = v
+				}
+			}
+			if s.name == "<init>" || carry {
+				for _, a := range s.args[1:] {
+					if a.taint != 0 || a.kind == object {
+						r.write(s.cur, o, keyAll, a, false)
+					}
+				}
+			}
+		}
+	}
+	out.taint = r.labelSets.union(out.taint, t)
+	if strings.HasSuffix(s.proto, ")V") {
+		return value{}
+	}
+	if ret := r.p.syms.text[out.typ]; out.kind == anything && out.typ != 0 && fillable(ret) {
+		// a digest, a list, a buffer: what is put into it later must come out again
+		o := r.made(s.cur, r.at(s.f, s.in.PC), -2, out.typ, 0, false)
+		r.fieldPut(s.cur, o, keyAll, value{taint: out.taint})
+		o.taint = out.taint
+		return o
+	}
+	return out
+}
+
+// guardsIn returns the labels of a set that tell who calls.
+func (r *run) guardsIn(set uint32) uint32 {
+	if set == 0 {
+		return 0
+	}
+	if g, ok := r.guardSets[set]; ok {
+		return g
+	}
+	var s []uint32
+	for _, l := range r.labelSets.items[set] {
+		if k := r.labels[l].kind; k == "identity" || k == "process" || k == "signature" {
+			s = append(s, l)
+		}
+	}
+	g := r.labelSets.intern(s)
+	r.guardSets[set] = g
+	return g
+}
+
+// fillable reports whether objects of a class hold what is put into them after they were made.
+func fillable(class string) bool {
+	switch class {
+	case "Ljava/lang/String;", "Ljava/lang/Object;", "Ljava/lang/CharSequence;", "Ljava/lang/Class;", "Ljava/lang/Process;",
+		"Ljava/lang/Runtime;", "Ljava/lang/Thread;", "Ljava/lang/ClassLoader;", "Ljava/io/File;", "Landroid/net/Uri;":
+		return false
+	}
+	return class[0] == 'L' && carries(class) && (strings.HasPrefix(class, "Ljava/") || strings.HasPrefix(class, "Ljavax/") || strings.HasPrefix(class, "Landroid/") || strings.HasPrefix(class, "Lorg/json/"))
+}
+
+// carries reports whether the methods of a class compute on what they are given, so that their results
+// carry it. What a service of the platform answers is not its caller's data, even if he asked for it.
+func carries(class string) bool {
+	for _, p := range [...]string{"Ljava/lang/", "Ljava/util/", "Ljava/net/", "Ljava/nio/", "Ljava/text/", "Ljava/io/", "Ljava/math/", "Lorg/json/",
+		"Lorg/apache/", "Ljava/security/", "Ljavax/crypto/", "Landroid/content/ContentValues;", "Landroid/content/ContentUris;", "Landroid/content/Intent;",
+		"Landroid/content/ComponentName;", "Landroid/util/", "Landroid/text/", "Landroid/net/Uri", "Landroid/os/B", "Landroid/os/Parcel"} {
+		if strings.HasPrefix(class, p) {
+			return true
+		}
+	}
+	return !strings.HasPrefix(class, "Landroid/") && !strings.HasPrefix(class, "Lcom/android/") && !strings.HasPrefix(class, "Ljava")
+}
+
+// textsOf returns the texts that v may be or surely begins with.
+func (r *run) textsOf(cur *local, v value) []string {
+	v = r.content(cur, v)
+	if v.kind == text || v.kind == prefix {
+		return []string{r.texts[v.n]}
+	}
+	var out []string
+	for _, a := range r.altLists[v.alts] {
+		if a.kind == text || a.kind == prefix {
+			out = append(out, r.texts[a.n])
+		}
+	}
+	return out
+}
+
+// content returns what an object that wraps one value holds: a String made by a constructor, a builder, a
+// file's path.
+func (r *run) content(cur *local, v value) value {
+	os := r.objectsOf(v)
+	if len(os) != 1 {
+		return v
+	}
+	for _, k := range [...]uint32{keyPath, keyAll} {
+		if c, ok := cur.heap.get(fieldKey(os[0], k)); ok {
+			c.taint = r.labelSets.union(c.taint, r.labelSets.union(v.taint, r.objects[os[0]].label))
+			return c
+		}
+	}
+	return v
+}

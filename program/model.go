@@ -1,0 +1,632 @@
+package program
+
+import (
+	"strings"
+
+	"gifthorse/knowledge"
+)
+
+// A model says what a method of the platform does with values, where the rule for all (see general) would
+// lose what a witness needs: texts, entries of maps and intents, and who is called back.
+type model struct {
+	f func(*run, *site) value
+	// hands says that the call hands control to other code of the phone: a component, a thread, a listener.
+	hands bool
+}
+
+type modelOf struct {
+	class string
+	model
+}
+
+func (p *Program) findModel(class, name string) model {
+	for _, m := range p.models[name] {
+		if m.class == class || m.class == "" || knowledge.IsSubclass(class, m.class) {
+			return m.model
+		}
+	}
+	return model{}
+}
+
+// modelTable returns the models by method name. The class is the one that declares the method; subclasses
+// are meant too.
+func modelTable() map[string][]modelOf {
+	models := map[string][]modelOf{}
+	on := func(class, names string, f func(*run, *site) value) {
+		for n := range strings.FieldsSeq(names) {
+			models[n] = append(models[n], modelOf{class, model{f: f}})
+		}
+	}
+	hand := func(class, names string, f func(*run, *site) value) {
+		for n := range strings.FieldsSeq(names) {
+			models[n] = append(models[n], modelOf{class, model{f: f, hands: true}})
+		}
+	}
+	const (
+		str     = "Ljava/lang/String;"
+		ctx     = "Landroid/content/Context;"
+		intent  = "Landroid/content/Intent;"
+		bundle  = "Landroid/os/Bundle;"
+		base    = "Landroid/os/BaseBundle;"
+		uri     = "Landroid/net/Uri;"
+		file    = "Ljava/io/File;"
+		thread  = "Ljava/lang/Thread;"
+		handler = "Landroid/os/Handler;"
+		message = "Landroid/os/Message;"
+		parcel  = "Landroid/os/Parcel;"
+	)
+	// Texts.
+	on(str, "equals equalsIgnoreCase contentEquals", func(r *run, s *site) value { return r.equals(s, s.arg(0), s.arg(1)) })
+	on("Landroid/text/TextUtils;", "equals", func(r *run, s *site) value { return r.equals(s, s.arg(0), s.arg(1)) })
+	on("Ljava/util/Objects;", "equals", func(r *run, s *site) value { return r.equals(s, s.arg(0), s.arg(1)) })
+	on(str, "startsWith", compareText("starts with", strings.HasPrefix))
+	on(str, "endsWith", compareText("ends with", strings.HasSuffix))
+	on(str, "contains", compareText("contains", strings.Contains))
+	on(str, "isEmpty", func(r *run, s *site) value {
+		if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok {
+			return intVal(b2i(t == ""))
+		}
+		return value{}
+	})
+	on("Landroid/text/TextUtils;", "isEmpty", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(0))
+		if t, ok := r.isText(v); ok {
+			return intVal(b2i(t == ""))
+		}
+		if v.isNull() {
+			return intVal(1)
+		}
+		return value{}
+	})
+	on(str, "length", func(r *run, s *site) value {
+		if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok {
+			return intVal(int64(len(t)))
+		}
+		return value{taint: s.arg(0).taint}
+	})
+	on(str, "charAt", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(0))
+		if t, ok := r.isText(v); ok && s.arg(1).kind == number && s.arg(1).n >= 0 && s.arg(1).n < int64(len(t)) {
+			return value{kind: number, n: int64(t[s.arg(1).n]), taint: v.taint}
+		}
+		return value{taint: v.taint}
+	})
+	same := func(r *run, s *site) value { return r.content(s.cur, s.arg(0)) }
+	on(str, "toString intern trim toLowerCase toUpperCase", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(0))
+		t, ok := r.isText(v)
+		if !ok {
+			return value{taint: v.taint, typ: v.typ, alts: v.alts}
+		}
+		switch s.name {
+		case "trim":
+			t = strings.TrimSpace(t)
+		case "toLowerCase":
+			t = strings.ToLower(t)
+		case "toUpperCase":
+			t = strings.ToUpper(t)
+		}
+		w := r.text(t)
+		w.taint = v.taint
+		return w
+	})
+	on(str, "concat", func(r *run, s *site) value {
+		return r.concat(r.content(s.cur, s.arg(0)), r.content(s.cur, s.arg(1)))
+	})
+	on(str, "substring subSequence", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(0))
+		t, ok := r.isText(v)
+		from, to := s.arg(1), intVal(int64(len(t)))
+		if len(s.args) > 2 {
+			to = s.arg(2)
+		}
+		if !ok || from.kind != number || to.kind != number || from.n < 0 || to.n < from.n || to.n > int64(len(t)) {
+			return value{taint: v.taint}
+		}
+		w := r.text(t[from.n:to.n])
+		w.taint = v.taint
+		return w
+	})
+	on(str, "replace replaceAll", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(0))
+		t, ok := r.isText(v)
+		a, ok1 := r.charsOrText(s.cur, s.arg(1))
+		b, ok2 := r.charsOrText(s.cur, s.arg(2))
+		if !ok || !ok1 || !ok2 {
+			return value{taint: r.labelSets.union(v.taint, s.arg(2).taint)}
+		}
+		w := r.text(strings.ReplaceAll(t, a, b))
+		w.taint = v.taint
+		return w
+	})
+	on(str, "valueOf copyValueOf", func(r *run, s *site) value { return r.toText(s.cur, s.arg(0), s.proto) })
+	on(str, "toCharArray getBytes", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(0))
+		class := "[C"
+		if s.name == "getBytes" {
+			class = "[B"
+		}
+		a := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[class], 0, true)
+		o := r.objectsOf(a)[0]
+		r.objects[o].label = v.taint
+		if t, ok := r.isText(v); ok {
+			for i := range min(len(t), maxIndex) {
+				s.cur.heap = s.cur.heap.set(fieldKey(o, indexKey(int64(i))), intVal(int64(t[i])))
+			}
+			s.cur.heap = s.cur.heap.set(fieldKey(o, keyLength), intVal(int64(len(t))))
+		} else {
+			s.cur.heap = s.cur.heap.set(fieldKey(o, keyAll), value{taint: v.taint})
+		}
+		return a
+	})
+	on(str, "<init>", func(r *run, s *site) value {
+		v := r.text("")
+		if len(s.args) > 1 {
+			v = r.toText(s.cur, s.arg(1), s.proto)
+		}
+		for _, o := range r.objectsOf(s.arg(0)) {
+			r.write(s.cur, o, keyAll, v, true)
+		}
+		for i, reg := range s.cur.regs { // the text stands for the object from here on
+			if reg.kind == object && reg.n == s.arg(0).n {
+				s.cur.regs[i] = v
+			}
+		}
+		return value{}
+	})
+	for _, sb := range [...]string{"Ljava/lang/StringBuilder;", "Ljava/lang/StringBuffer;"} {
+		on(sb, "<init>", func(r *run, s *site) value {
+			v := r.text("")
+			if len(s.args) > 1 && !strings.HasPrefix(s.proto, "(I") {
+				v = r.content(s.cur, s.arg(1))
+			}
+			for _, o := range r.objectsOf(s.arg(0)) {
+				r.write(s.cur, o, keyAll, v, true)
+			}
+			return value{}
+		})
+		on(sb, "append insert", func(r *run, s *site) value {
+			k := 1
+			if s.name == "insert" {
+				k = 2
+			}
+			v := r.toText(s.cur, s.arg(k), s.proto)
+			for _, o := range r.objectsOf(s.arg(0)) {
+				old, ok := s.cur.heap.get(fieldKey(o, keyAll))
+				if !ok {
+					old = value{}
+				}
+				if s.name == "append" {
+					r.write(s.cur, o, keyAll, r.concat(old, v), true)
+				} else if at := s.arg(1); at.isNull() {
+					r.write(s.cur, o, keyAll, r.concat(v, old), true)
+				} else {
+					r.write(s.cur, o, keyAll, value{taint: r.labelSets.union(old.taint, v.taint)}, true)
+				}
+			}
+			if len(r.objectsOf(s.arg(0))) == 0 {
+				return value{taint: r.labelSets.union(s.arg(0).taint, v.taint), typ: s.arg(0).typ}
+			}
+			return s.arg(0)
+		})
+		on(sb, "toString", same)
+		on(sb, "reverse", func(r *run, s *site) value {
+			for _, o := range r.objectsOf(s.arg(0)) {
+				old, _ := s.cur.heap.get(fieldKey(o, keyAll))
+				t, ok := r.isText(old)
+				if !ok {
+					r.write(s.cur, o, keyAll, value{taint: old.taint}, true)
+					continue
+				}
+				b := []byte(t)
+				for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+					b[i], b[j] = b[j], b[i]
+				}
+				v := r.text(string(b))
+				v.taint = old.taint
+				r.write(s.cur, o, keyAll, v, true)
+			}
+			return s.arg(0)
+		})
+	}
+
+	// Uris and files are the texts they were made of.
+	on(uri, "parse", func(r *run, s *site) value { return r.content(s.cur, s.arg(0)) })
+	on(uri, "toString", same)
+	on(uri, "withAppendedPath", func(r *run, s *site) value {
+		return r.concat(r.concat(r.content(s.cur, s.arg(0)), r.text("/")), r.content(s.cur, s.arg(1)))
+	})
+	on("Landroid/content/ContentUris;", "withAppendedId", func(r *run, s *site) value {
+		return r.concat(r.concat(r.content(s.cur, s.arg(0)), r.text("/")), r.toText(s.cur, s.arg(1), "(J)"))
+	})
+	on(file, "<init>", func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(1))
+		if len(s.args) > 2 {
+			v = r.concat(r.concat(v, r.text("/")), r.content(s.cur, s.arg(2)))
+		}
+		for _, o := range r.objectsOf(s.arg(0)) {
+			r.write(s.cur, o, keyPath, v, true)
+		}
+		return value{}
+	})
+	on(file, "getPath getAbsolutePath getCanonicalPath toString getAbsoluteFile getCanonicalFile", same)
+	on("Landroid/content/UriMatcher;", "addURI", func(r *run, s *site) value {
+		path, _ := r.isText(r.content(s.cur, s.arg(2)))
+		auth, _ := r.isText(r.content(s.cur, s.arg(1)))
+		for _, o := range r.objectsOf(s.arg(0)) {
+			k := r.text(auth + "/" + path)
+			s.cur.heap = s.cur.heap.set(fieldKey(o, keyText|uint32(k.n)), s.arg(3))
+		}
+		return value{}
+	})
+	on("Landroid/content/UriMatcher;", "match", matchURI)
+
+	// Intents, bundles and maps keep what is put into them under its name.
+	hand(intent, "<init>", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			for i := 1; i < len(s.args); i++ {
+				v := r.content(s.cur, s.args[i])
+				switch {
+				case v.kind == classRef:
+					r.write(s.cur, o, keyTarget, v, true)
+				case paramIs(s.proto, i-1, "Landroid/net/Uri;"):
+					r.write(s.cur, o, keyData, v, true)
+				case paramIs(s.proto, i-1, str):
+					r.write(s.cur, o, keyAction, v, true)
+				case paramIs(s.proto, i-1, intent):
+					r.copyObject(s.cur, s.args[i], o)
+				}
+			}
+		}
+		return value{}
+	})
+	self := func(key uint32, arg int) func(*run, *site) value {
+		return func(r *run, s *site) value {
+			for _, o := range r.objectsOf(s.arg(0)) {
+				r.write(s.cur, o, key, r.content(s.cur, s.arg(arg)), len(r.objectsOf(s.arg(0))) == 1)
+			}
+			return s.arg(0)
+		}
+	}
+	on(intent, "setAction", self(keyAction, 1))
+	on(intent, "setData setDataAndNormalize setDataAndType", self(keyData, 1))
+	on(intent, "setClass", self(keyTarget, 2))
+	on(intent, "setComponent", self(keyTarget, 1))
+	on(intent, "setClassName", self(keyTarget, 2))
+	on("Landroid/content/ComponentName;", "<init>", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			r.write(s.cur, o, keyAll, r.content(s.cur, s.arg(2)), true)
+		}
+		return value{}
+	})
+	on(intent, "getAction", readIn("action", keyAction))
+	on(intent, "getData getDataString", readIn("data", keyData))
+	on(intent, "getExtras", func(r *run, s *site) value {
+		if s.arg(0).kind == object {
+			return s.arg(0)
+		}
+		return value{taint: s.arg(0).taint}
+	})
+	on(intent, "putExtra putParcelableArrayListExtra putStringArrayListExtra putIntegerArrayListExtra", put)
+	on(intent, "putExtras replaceExtras fillIn", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			r.copyObject(s.cur, s.arg(1), o)
+		}
+		return s.arg(0)
+	})
+	for n := range strings.FieldsSeq("String Int Boolean Long Byte Short Char Float Double CharSequence Parcelable Serializable StringArray IntArray ByteArray ParcelableArrayList StringArrayList ParcelableArray LongArray IntegerArrayList Bundle") {
+		on(intent, "get"+n+"Extra", getKey)
+		on(bundle, "get"+n, getKey)
+		on(base, "get"+n, getKey)
+		on(bundle, "put"+n, put)
+		on(base, "put"+n, put)
+		on("Lorg/json/JSONObject;", "get"+n+" opt"+n, getKey)
+	}
+	on(bundle, "getBinder get putBinder", getKey)
+	on(base, "get", getKey)
+	on(intent, "getBundleExtra", getKey)
+	on("Landroid/content/ContentValues;", "put", put)
+	on("Landroid/content/ContentValues;", "getAsString getAsInteger getAsLong getAsBoolean get getAsByteArray", getKey)
+	on("Lorg/json/JSONObject;", "put", put)
+	on("Lorg/json/JSONObject;", "get opt getJSONObject getJSONArray", getKey)
+	on("Ljava/util/Map;", "put", put)
+	on("Ljava/util/Map;", "get", getKey)
+	on(bundle, "putAll", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			r.copyObject(s.cur, s.arg(1), o)
+		}
+		return value{}
+	})
+
+	// Collections give back what was put in.
+	for _, c := range [...]string{"Ljava/util/Collection;", "Ljava/util/Map;", "Ljava/lang/Iterable;"} {
+		on(c, "iterator listIterator entrySet keySet values subList stream descendingIterator", func(r *run, s *site) value {
+			if s.arg(0).kind == object {
+				return s.arg(0)
+			}
+			return value{taint: s.arg(0).taint}
+		})
+	}
+	on("Ljava/util/Collection;", "add addAll addFirst addLast offer push", func(r *run, s *site) value {
+		v := s.arg(len(s.args) - 1)
+		for _, o := range r.objectsOf(s.arg(0)) {
+			if s.name == "addAll" {
+				r.copyObject(s.cur, v, o)
+				continue
+			}
+			r.write(s.cur, o, keyAll, v, false)
+		}
+		return value{}
+	})
+	take := func(r *run, s *site) value {
+		out := value{taint: s.arg(0).taint, typ: r.retType(s.proto)}
+		first := true
+		for _, o := range r.objectsOf(s.arg(0)) {
+			out.taint = r.labelSets.union(out.taint, r.objects[o].label)
+			s.cur.heap.each(o, func(f uint32, v value) {
+				if f == keyAll || f >= keyText && f < keyIndex {
+					v.taint = r.labelSets.union(v.taint, out.taint)
+					if first {
+						out, first = v, false
+					} else {
+						out = r.join(out, v, 0, 0)
+					}
+				}
+			})
+		}
+		return out
+	}
+	on("Ljava/util/Iterator;", "next", take)
+	on("Ljava/util/Map$Entry;", "getValue getKey", take)
+	on("Ljava/util/Collection;", "get getFirst getLast remove poll peek pop removeFirst removeLast element take", take)
+
+	// Arrays.
+	on("Ljava/lang/System;", "arraycopy", func(r *run, s *site) value {
+		for _, to := range r.objectsOf(s.arg(2)) {
+			for _, from := range r.objectsOf(s.arg(0)) {
+				exact := s.arg(1).kind == number && s.arg(3).kind == number
+				s.cur.heap.each(from, func(f uint32, v value) {
+					switch {
+					case f >= keyIndex && f < keyAll && exact:
+						i := int64(f&^keyIndex) - s.arg(1).n + s.arg(3).n
+						if n := s.arg(4); i >= s.arg(3).n && (n.kind != number || i < s.arg(3).n+n.n) {
+							r.write(s.cur, to, indexKey(i), v, true)
+						}
+					case f >= keyIndex && f <= keyAll:
+						r.write(s.cur, to, keyAll, value{taint: v.taint, typ: v.typ}, false)
+					}
+				})
+				r.write(s.cur, to, keyAll, value{taint: r.labelSets.union(s.arg(0).taint, r.objects[from].label)}, false)
+			}
+			if len(r.objectsOf(s.arg(0))) == 0 && s.arg(0).taint != 0 {
+				r.write(s.cur, to, keyAll, value{taint: s.arg(0).taint}, false)
+			}
+		}
+		return value{}
+	})
+
+	// Parcels: what is read is what was written, or what the caller sent.
+	on(parcel, "obtain", func(r *run, s *site) value {
+		return r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[parcel], 0, false)
+	})
+	for n := range strings.FieldsSeq("String Int Long Byte Float Double Bundle StrongBinder Value Parcelable Serializable StringList StringArray ByteArray TypedObject FileDescriptor CharSequence TypedList") {
+		on(parcel, "write"+n, func(r *run, s *site) value {
+			for _, o := range r.objectsOf(s.arg(0)) {
+				r.write(s.cur, o, keyAll, s.arg(1), false)
+			}
+			return value{}
+		})
+	}
+	for n := range strings.FieldsSeq("readString readInt readLong readByte readFloat readDouble readBundle readStrongBinder readValue readParcelable readSerializable createStringArray createByteArray createStringArrayList readFileDescriptor readCharSequence readTypedObject createTypedArrayList createIntArray readHashMap readArrayList createTypedArray readBoolean") {
+		on(parcel, n, func(r *run, s *site) value {
+			return r.incoming(s, "parcel", "", keyAll)
+		})
+	}
+	// A parcelable that the caller sent is made by its creator from the parcel.
+	hand("Landroid/os/Parcelable$Creator;", "createFromParcel", func(r *run, s *site) value {
+		return r.incoming(s, "parcel", "", keyAll)
+	})
+
+	// Components.
+	on("Landroid/app/Activity;", "getIntent", func(r *run, s *site) value { return r.fieldGet(s.cur, s.arg(0), keyIntent, 0) })
+	hand(ctx, "startService startForegroundService startServiceAsUser bindService bindServiceAsUser", func(r *run, s *site) value {
+		k := 1
+		r.startComponent(s, s.arg(k), "service", s.arg(2))
+		return value{}
+	})
+	hand(ctx, "sendBroadcast sendOrderedBroadcast sendStickyBroadcast sendBroadcastAsUser sendOrderedBroadcastAsUser", func(r *run, s *site) value {
+		r.startComponent(s, s.arg(1), "receiver", value{})
+		return value{}
+	})
+	hand("Landroid/support/v4/content/LocalBroadcastManager;", "sendBroadcast", func(r *run, s *site) value {
+		r.startComponent(s, s.arg(1), "receiver", value{})
+		return value{}
+	})
+	hand(ctx, "startActivity startActivityForResult startActivityAsUser", func(r *run, s *site) value {
+		r.startComponent(s, s.arg(1), "activity", value{})
+		return value{}
+	})
+	hand("Landroid/app/Activity;", "startActivityForResult", func(r *run, s *site) value {
+		r.startComponent(s, s.arg(1), "activity", value{})
+		return value{}
+	})
+	hand(ctx, "registerReceiver registerReceiverAsUser", func(r *run, s *site) value {
+		r.register(s)
+		return value{}
+	})
+	on("Landroid/content/IntentFilter;", "<init> addAction", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			if len(s.args) > 1 {
+				for _, t := range r.textsOf(s.cur, s.arg(1)) {
+					k := r.text(t)
+					s.cur.heap = s.cur.heap.set(fieldKey(o, keyText|uint32(k.n)), intVal(1))
+				}
+			}
+		}
+		return value{}
+	})
+
+	// Threads, handlers, tasks: what they run, runs.
+	hand(thread, "<init>", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			for _, a := range s.args[1:] {
+				if a.kind == object && r.callable(a, "run:()V") {
+					r.write(s.cur, o, keyRun, a, true)
+				}
+			}
+		}
+		return value{}
+	})
+	hand(thread, "start run", func(r *run, s *site) value {
+		r.callBack(s, s.arg(0), "run:()V")
+		r.callBack(s, r.fieldGet(s.cur, s.arg(0), keyRun, 0), "run:()V")
+		return value{}
+	})
+	first := func(r *run, s *site) value {
+		r.callBack(s, s.arg(1), "run:()V")
+		r.callBack(s, s.arg(1), "call:()Ljava/lang/Object;")
+		return value{}
+	}
+	hand(handler, "post postDelayed postAtTime postAtFrontOfQueue", first)
+	hand("Landroid/view/View;", "post postDelayed", first)
+	hand("Landroid/app/Activity;", "runOnUiThread", first)
+	hand("Ljava/util/concurrent/Executor;", "execute submit schedule scheduleAtFixedRate scheduleWithFixedDelay", first)
+	hand("Ljava/util/Timer;", "schedule scheduleAtFixedRate", first)
+	hand("Landroid/os/AsyncTask;", "execute executeOnExecutor", func(r *run, s *site) value {
+		a := s.arg(1)
+		if s.name == "executeOnExecutor" {
+			a = s.arg(2)
+		}
+		r.callBack(s, s.arg(0), "onPreExecute:()V")
+		res := r.callBack(s, s.arg(0), "doInBackground:([Ljava/lang/Object;)Ljava/lang/Object;", a)
+		r.callBack(s, s.arg(0), "onPostExecute:(Ljava/lang/Object;)V", res)
+		return s.arg(0)
+	})
+	hand(handler, "<init>", func(r *run, s *site) value {
+		for _, o := range r.objectsOf(s.arg(0)) {
+			for _, a := range s.args[1:] {
+				if r.callable(a, "handleMessage:(Landroid/os/Message;)Z") {
+					r.write(s.cur, o, keyRun, a, true)
+				}
+			}
+		}
+		return value{}
+	})
+	hand(handler, "sendMessage sendMessageDelayed sendMessageAtTime sendMessageAtFrontOfQueue dispatchMessage", func(r *run, s *site) value {
+		r.deliver(s, s.arg(0), s.arg(1))
+		return value{}
+	})
+	hand(handler, "sendEmptyMessage sendEmptyMessageDelayed", func(r *run, s *site) value {
+		m := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[message], 0, false)
+		r.fieldPut(s.cur, m, r.field("what", "I"), s.arg(1))
+		r.deliver(s, s.arg(0), m)
+		return value{}
+	})
+	obtain := func(r *run, s *site) value {
+		m := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[message], 0, false)
+		o := r.objectsOf(m)[0]
+		args := s.args
+		if s.inst && len(args) > 0 || len(args) > 0 && paramIs(s.proto, 0, handler) {
+			r.write(s.cur, o, keyRun, args[0], true)
+			args = args[1:]
+		}
+		for i, f := range [...]string{"what", "arg1", "arg2", "obj"} {
+			if i >= len(args) {
+				break
+			}
+			typ := "I"
+			if f == "obj" || i == 1 && len(args) == 2 {
+				f, typ = "obj", "Ljava/lang/Object;"
+			}
+			r.fieldPut(s.cur, m, r.field(f, typ), args[i])
+		}
+		return m
+	}
+	hand(handler, "obtainMessage", obtain)
+	hand(message, "obtain", obtain)
+	hand(message, "sendToTarget", func(r *run, s *site) value {
+		r.deliver(s, r.fieldGet(s.cur, s.arg(0), keyRun, 0), s.arg(0))
+		return value{}
+	})
+	on(message, "getData setData", func(r *run, s *site) value {
+		if s.name == "setData" {
+			r.fieldPut(s.cur, s.arg(0), keyData, s.arg(1))
+			return value{}
+		}
+		if os := r.objectsOf(s.arg(0)); len(os) > 0 && r.objects[os[0]].incoming != "" {
+			return s.arg(0)
+		}
+		return r.fieldGet(s.cur, s.arg(0), keyData, 0)
+	})
+	hand("Landroid/os/Messenger;", "<init>", func(r *run, s *site) value {
+		r.fieldPut(s.cur, s.arg(0), keyRun, s.arg(1))
+		return value{}
+	})
+	on("Landroid/os/Messenger;", "getBinder", func(r *run, s *site) value { return s.arg(0) })
+
+	// Reflection, where the names are known.
+	hand("Ljava/lang/Class;", "forName", func(r *run, s *site) value {
+		if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok {
+			if id, ok := r.p.syms.ids["L"+strings.ReplaceAll(t, ".", "/")+";"]; ok {
+				return value{kind: classRef, n: int64(id)}
+			}
+		}
+		return value{taint: s.arg(0).taint, typ: r.p.syms.ids["Ljava/lang/Class;"]}
+	})
+	hand("Ljava/lang/Class;", "getMethod getDeclaredMethod", func(r *run, s *site) value {
+		name, ok := r.isText(r.content(s.cur, s.arg(1)))
+		if s.arg(0).kind != classRef || !ok {
+			return value{}
+		}
+		m := r.made(s.cur, r.at(s.f, s.in.PC), -2, 0, 0, false)
+		r.fieldPut(s.cur, m, keyTarget, s.arg(0))
+		r.fieldPut(s.cur, m, keyAll, r.text(name))
+		return m
+	})
+	hand("Ljava/lang/reflect/Method;", "invoke", reflectCall)
+	hand("Ljava/lang/Class;", "newInstance", func(r *run, s *site) value { return r.instantiate(s, s.arg(0)) })
+	on("Ljava/lang/Object;", "getClass", func(r *run, s *site) value {
+		if os := r.objectsOf(s.arg(0)); len(os) == 1 && r.objects[os[0]].class != 0 {
+			return value{kind: classRef, n: int64(r.objects[os[0]].class)}
+		}
+		return value{}
+	})
+	on("Ljava/lang/Class;", "getName getSimpleName getCanonicalName", func(r *run, s *site) value {
+		if s.arg(0).kind != classRef {
+			return value{}
+		}
+		t := strings.ReplaceAll(strings.Trim(r.p.syms.text[s.arg(0).n], "L;"), "/", ".")
+		if s.name == "getSimpleName" {
+			t = t[strings.LastIndexAny(t, ".$")+1:]
+		}
+		return r.text(t)
+	})
+	on("Landroid/content/Context;", "getPackageName", func(r *run, s *site) value {
+		if pkg := r.p.spaces[r.space].pkg; pkg != nil {
+			return r.text(pkg.Name)
+		}
+		return value{}
+	})
+	// Boxes.
+	for n := range strings.FieldsSeq("Integer Long Short Byte Boolean Character Float Double") {
+		c := "Ljava/lang/" + n + ";"
+		on(c, "valueOf intValue longValue shortValue byteValue booleanValue charValue", func(r *run, s *site) value {
+			v := s.arg(0)
+			if v.kind == number || v.alts != 0 || v.test != 0 {
+				return v
+			}
+			return value{taint: v.taint}
+		})
+		on(c, "parseInt parseLong parseBoolean", func(r *run, s *site) value {
+			if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok && len(s.args) == 1 {
+				if n, ok := parseNumber(t); ok {
+					return intVal(n)
+				}
+			}
+			return value{taint: s.arg(0).taint}
+		})
+	}
+	// What only looks like data.
+	on("Landroid/util/Log;", "v d i w e wtf println", func(r *run, s *site) value { return value{} })
+	return models
+}

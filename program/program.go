@@ -1,0 +1,184 @@
+// Package program models what the code of a phone can do: its classes and calls, the ways in that its
+// components open, and the paths from a way in to an effect, each with a witness that can be followed in
+// the bytecode and with every gate that stands on it.
+//
+// Build reads the DEX files that package phone found, whichever app or library they belong to, and numbers
+// their classes and methods (load.go). One linear walk of all code keeps the calls (calls.go). From the few
+// calls that have an effect, that ask who calls, or that yield personal data (knowledge/framework.txt), the
+// walk goes back over callers: only what can reach one of them is looked at further. That is what makes a
+// whole phone cheap.
+//
+// Then each way in of each app is interpreted (entries.go, interp.go), as the platform would drive it: the
+// component is created, its life-cycle methods run, its binder, its receivers registered in code and its
+// listeners are called. Values are partly known: constants, texts, objects by where they were made, and of
+// everything unknown, whose data it is. While every decision is known the run follows the one path, so that
+// code which decodes a constant simply decodes it; at a decision that is not known both ways are followed
+// and joined where they meet (value.go). A join remembers which decision led to which constant, so that
+// "allowed = checkPermission()" in a helper still gates what the caller does with the answer.
+//
+// What was decided on every way to an effect are its gates (gates.go). What the platform does with values
+// is in knowledge where it is a fact, and in model.go where it is a rule.
+//
+// # What is tracked
+//
+// Constants of all primitive types but the arithmetic of floats and doubles; texts, also built and decoded
+// ones; objects with their fields, arrays by constant index, entries of intents, bundles and maps by
+// constant key; static fields and class initialisers; exceptions; calls to overrides by the object where it
+// is known and by the class hierarchy where it is not and the overrides are few; threads, handlers,
+// messages, tasks and listeners; intents between components of one app; reflection with known names.
+//
+// # What is not
+//
+// Native code; floating point; reflection with names that are not known; calls on receivers of unknown
+// class with many overrides; whatever the budgets at the head of interp.go cut. Each is counted (Stats,
+// Gaps), and none is taken for harmless: it is said.
+//
+// To add a fact about the framework, add a line to knowledge/framework.txt; if values must go through a
+// call in a way that the general rule loses, add a model.
+package program
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"gifthorse/evidence"
+	"gifthorse/phone"
+)
+
+// A Program is the model of all code on a phone. It is not changed after Build.
+type Program struct {
+	Phone *phone.Phone
+	Stats Stats
+
+	syms      *symtab
+	spaces    []space
+	ofPackage map[*phone.Package]int
+	dexes     []dexFile
+	classes   []class
+	methods   []method
+	externs   []extern
+	subs      map[Sym][]ClassID // direct subclasses and implementers by descriptor
+	bodies    []bodies
+	models    map[string][]modelOf
+	relevant  []reaches
+	api       int
+	paths     []Path
+	gaps      []evidence.Gap
+}
+
+// A Site is a place in code.
+type Site struct {
+	Method MethodID
+	Name   string // of the method it lies in
+	At     evidence.Ref
+}
+
+// A Step is one step of a witness.
+type Step struct {
+	At   evidence.Ref
+	What string
+}
+
+// Holds says what a gate is worth against the one who comes in.
+type Holds uint8
+
+// What a gate can be worth.
+const (
+	GateUnknown Holds = iota
+	GateHolds
+	GateDoesNotHold
+)
+
+func (h Holds) String() string { return [...]string{"unknown", "holds", "does not hold"}[h] }
+
+// wellKnown are names that the interpreter looks up; they must have a Sym even if no DEX has them.
+var wellKnown = strings.Fields(`run:()V call:()Ljava/lang/Object; [C [B [Ljava/lang/String; Ljava/lang/String; Ljava/lang/Class;
+	Landroid/os/Parcel; Landroid/os/Message; Landroid/os/Bundle; Landroid/content/Intent; Landroid/content/ContentValues; Landroid/net/Uri;
+	what:I arg1:I arg2:I obj:Ljava/lang/Object; <init>:()V <clinit>:()V handleMessage:(Landroid/os/Message;)V
+	handleMessage:(Landroid/os/Message;)Z onPreExecute:()V doInBackground:([Ljava/lang/Object;)Ljava/lang/Object;
+	onPostExecute:(Ljava/lang/Object;)V Landroid/app/PendingIntent; Landroid/content/Context;`)
+
+// Build reads all code of ph and finds the paths from its ways in to effects.
+func Build(ctx context.Context, ph *phone.Phone, progress func(evidence.Progress)) *Program {
+	if progress == nil {
+		progress = func(evidence.Progress) {}
+	}
+	p := &Program{Phone: ph, api: ph.API}
+	progress(evidence.Progress{Stage: "reading code"})
+	p.load(ph)
+	p.scan()
+	p.relevance()
+	p.interpretAll(ctx, progress)
+	return p
+}
+
+// Paths returns every path found, by package, entry, effect and address.
+func (p *Program) Paths() []Path { return p.paths }
+
+// Gaps returns what of the code could not be read or followed.
+func (p *Program) Gaps() []evidence.Gap { return p.gaps }
+
+// property returns the value of a system property that the phone's files set.
+func (p *Program) property(name string) (string, bool) { return p.Phone.Property(name) }
+
+// interpretAll runs every way in, on all cores. Each app is one job, so that the order within it is fixed
+// and what is found does not depend on the number of cores.
+func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progress)) {
+	type result struct {
+		paths []Path
+		gaps  []evidence.Gap
+	}
+	results := make([]result, len(p.spaces))
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range p.spaces {
+		if p.spaces[i].pkg == nil {
+			continue
+		}
+		wg.Go(func() {
+			sem <- struct{}{}
+			defer func() { <-sem }()
+			if ctx.Err() != nil {
+				return
+			}
+			results[i].paths, results[i].gaps = p.interpretPackage(i)
+			mu.Lock()
+			done++
+			progress(evidence.Progress{Stage: "following ways in", Item: p.spaces[i].pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	for _, r := range results {
+		p.paths = append(p.paths, r.paths...)
+		p.gaps = append(p.gaps, r.gaps...)
+	}
+	slices.SortStableFunc(p.paths, func(a, b Path) int {
+		return cmp.Or(cmp.Compare(a.Entry.Package.Name, b.Entry.Package.Name), cmp.Compare(a.Entry.What, b.Entry.What),
+			cmp.Compare(a.Effect.ID, b.Effect.ID), evidence.Compare(a.At, b.At))
+	})
+}
+
+// Coverage says how much of the code was read.
+func (p *Program) Coverage() evidence.Coverage {
+	c := evidence.Coverage{What: evidence.Code}
+	for _, k := range p.Phone.Coverage {
+		if k.What == evidence.Code {
+			c = k
+		}
+	}
+	c.Gaps = slices.Clone(c.Gaps)
+	c.Gaps = append(c.Gaps, p.gaps...)
+	if left := p.Stats.Quickened - p.Stats.Resolved; left > 0 {
+		c.Gaps = append(c.Gaps, evidence.Gap{Reason: evidence.Unsupported,
+			Detail: fmt.Sprintf("%d instructions that ART rewrote for this phone's boot class path could not be turned back without it", left)})
+	}
+	return c
+}
