@@ -189,10 +189,11 @@ func (p *Pass) Report(f Finding) {
 	if !ok {
 		panic(fmt.Sprintf("check %s has no message %q", p.Check.Name, f.MessageID))
 	}
+	var pairs []string
 	for _, a := range f.Args {
-		t = strings.ReplaceAll(t, "{"+a.Name+"}", a.Value)
+		pairs = append(pairs, "{"+a.Name+"}", a.Value)
 	}
-	f.text = t
+	f.text = strings.NewReplacer(pairs...).Replace(t) // in one pass: a value may hold braces
 	if f.Innocent == "" {
 		panic(fmt.Sprintf("check %s: finding %s names no innocent explanation", p.Check.Name, f.MessageID))
 	}

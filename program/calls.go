@@ -97,12 +97,17 @@ func (p *Program) scanDEX(i uint32) (s Stats) {
 			continue
 		}
 		s.Bodies++
+		info, quick := d.quickInfo(mm)
 		for pc := uint32(0); pc < code.Units(); pc = in.Next {
 			if in.Decode(code.Insns, pc) != nil {
 				s.BadBodies++
 				break
 			}
 			s.Instructions++
+			if quick && restore(&in, &info) {
+				s.Quickened++
+				s.Resolved++
+			}
 			switch {
 			case in.Op.IsInvoke():
 				s.Calls++

@@ -63,6 +63,8 @@ type Gate struct {
 	At    evidence.Ref
 	// Platform is set if AOSP's table, not the phone, says what the permission is worth.
 	Platform bool
+	// Caller is set if it is code that looks at who calls: his uid, name, signature.
+	Caller bool
 }
 
 // Open reports whether no gate on the path holds, and each is known.
@@ -400,7 +402,7 @@ func (r *run) handedBack(cur *local, m MethodID, v value, up *chain) {
 var cursorMethod = map[string]bool{"getString": true, "getBlob": true, "getLong": true, "getInt": true, "getShort": true, "fillWindow": true, "getExtras": true, "respond": true}
 
 // startComponent follows an intent to the component of the same app that it names.
-func (r *run) startComponent(s *site, intent value, kind string, conn value) {
+func (r *run) startComponent(s *site, intent value, kind string) {
 	pkg := r.p.spaces[r.space].pkg
 	if pkg == nil || r.depth > 24 {
 		return

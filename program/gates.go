@@ -151,6 +151,7 @@ func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok
 	default:
 		return g, "", false
 	}
+	g.Caller = has.identity || has.listed || has.signature || t.op == "signature"
 	return g, "", true
 }
 
@@ -262,16 +263,32 @@ func worth(w phone.Worth) Holds {
 // calleeAt names what the instruction at pc of m calls.
 func (p *Program) calleeAt(m MethodID, pc uint32) string {
 	d := &p.dexes[p.methods[m].dex]
-	c, err := d.Code(p.methods[m].code)
+	in, err := p.insnAt(m, pc)
 	if err != nil {
-		return ""
-	}
-	var in dex.Insn
-	if in.Decode(c.Insns, pc) != nil {
 		return ""
 	}
 	if in.Op.IndexKind() == dex.IndexMethod {
 		return d.MethodName(in.Index)
 	}
-	return strings.TrimSpace(in.Op.String())
+	return in.Op.String()
+}
+
+// insnAt decodes the instruction at pc of m, as it was before ART quickened it where a table tells.
+func (p *Program) insnAt(m MethodID, pc uint32) (in dex.Insn, err error) {
+	d := &p.dexes[p.methods[m].dex]
+	c, err := d.Code(p.methods[m].code)
+	if err != nil {
+		return in, err
+	}
+	info, quick := d.quickInfo(&p.methods[m])
+	if !quick {
+		return in, in.Decode(c.Insns, pc)
+	}
+	for at := uint32(0); at <= pc; at = in.Next {
+		if err := in.Decode(c.Insns, at); err != nil {
+			return in, err
+		}
+		restore(&in, &info)
+	}
+	return in, nil
 }

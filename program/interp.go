@@ -187,6 +187,7 @@ type body struct {
 	code   dex.Code
 	leader []bool // by pc
 	tries  []tryRange
+	quick  map[uint32]dex.Insn // by pc: quickened instructions as they were
 }
 
 type tryRange struct {
@@ -204,6 +205,10 @@ func (r *run) body(m MethodID) *body {
 	var b *body
 	if c, err := d.Code(mm.code); err == nil && mm.code != 0 && c.Ins <= c.Registers {
 		b = &body{dex: d, code: c, leader: make([]bool, c.Units()+1)}
+		info, quick := d.quickInfo(mm)
+		if quick {
+			b.quick = map[uint32]dex.Insn{}
+		}
 		var in dex.Insn
 		lead := func(pc uint32) {
 			if pc < uint32(len(b.leader)) {
@@ -213,6 +218,9 @@ func (r *run) body(m MethodID) *body {
 		for pc := uint32(0); pc < c.Units(); pc = in.Next {
 			if in.Decode(c.Insns, pc) != nil {
 				break
+			}
+			if quick && restore(&in, &info) {
+				b.quick[pc] = in
 			}
 			if in.Op.IsBranch() {
 				lead(in.Target)
@@ -607,6 +615,9 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 	var in dex.Insn
 	if pc >= f.b.code.Units() || in.Decode(f.b.code.Insns, pc) != nil {
 		return nil
+	}
+	if q, ok := f.b.quick[pc]; ok {
+		in = q
 	}
 	next := func() []edge { return f.to(in.Next, cur) }
 	reg := func(n uint32) value {

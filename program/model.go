@@ -430,24 +430,23 @@ func modelTable() map[string][]modelOf {
 	// Components.
 	on("Landroid/app/Activity;", "getIntent", func(r *run, s *site) value { return r.fieldGet(s.cur, s.arg(0), keyIntent, 0) })
 	hand(ctx, "startService startForegroundService startServiceAsUser bindService bindServiceAsUser", func(r *run, s *site) value {
-		k := 1
-		r.startComponent(s, s.arg(k), "service", s.arg(2))
+		r.startComponent(s, s.arg(1), "service")
 		return value{}
 	})
 	hand(ctx, "sendBroadcast sendOrderedBroadcast sendStickyBroadcast sendBroadcastAsUser sendOrderedBroadcastAsUser", func(r *run, s *site) value {
-		r.startComponent(s, s.arg(1), "receiver", value{})
+		r.startComponent(s, s.arg(1), "receiver")
 		return value{}
 	})
 	hand("Landroid/support/v4/content/LocalBroadcastManager;", "sendBroadcast", func(r *run, s *site) value {
-		r.startComponent(s, s.arg(1), "receiver", value{})
+		r.startComponent(s, s.arg(1), "receiver")
 		return value{}
 	})
 	hand(ctx, "startActivity startActivityForResult startActivityAsUser", func(r *run, s *site) value {
-		r.startComponent(s, s.arg(1), "activity", value{})
+		r.startComponent(s, s.arg(1), "activity")
 		return value{}
 	})
 	hand("Landroid/app/Activity;", "startActivityForResult", func(r *run, s *site) value {
-		r.startComponent(s, s.arg(1), "activity", value{})
+		r.startComponent(s, s.arg(1), "activity")
 		return value{}
 	})
 	hand(ctx, "registerReceiver registerReceiverAsUser", func(r *run, s *site) value {
@@ -492,6 +491,28 @@ func modelTable() map[string][]modelOf {
 	hand("Landroid/app/Activity;", "runOnUiThread", first)
 	hand("Ljava/util/concurrent/Executor;", "execute submit schedule scheduleAtFixedRate scheduleWithFixedDelay", first)
 	hand("Ljava/util/Timer;", "schedule scheduleAtFixedRate", first)
+	hand("Landroid/os/CountDownTimer;", "start", func(r *run, s *site) value {
+		r.callBack(s, s.arg(0), "onFinish:()V")
+		return s.arg(0)
+	})
+	for name, kind := range map[string]string{"getActivity": "activity", "getService": "service", "getForegroundService": "service", "getBroadcast": "receiver"} {
+		hand("Landroid/app/PendingIntent;", name, func(r *run, s *site) value {
+			v := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids["Landroid/app/PendingIntent;"], 0, false)
+			r.fieldPut(s.cur, v, keyIntent, s.arg(2))
+			r.fieldPut(s.cur, v, keyTarget, r.text(kind))
+			return v
+		})
+	}
+	send := func(r *run, s *site) value {
+		for _, a := range s.args {
+			if kind, ok := r.isText(r.fieldGet(s.cur, a, keyTarget, 0)); ok {
+				r.startComponent(s, r.fieldGet(s.cur, a, keyIntent, 0), kind)
+			}
+		}
+		return value{}
+	}
+	hand("Landroid/app/PendingIntent;", "send", send)
+	hand("Landroid/app/AlarmManager;", "set setExact setRepeating setInexactRepeating setWindow setAndAllowWhileIdle setExactAndAllowWhileIdle setAlarmClock", send)
 	hand("Landroid/os/AsyncTask;", "execute executeOnExecutor", func(r *run, s *site) value {
 		a := s.arg(1)
 		if s.name == "executeOnExecutor" {

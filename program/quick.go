@@ -1,6 +1,8 @@
 package program
 
 import (
+	"gifthorse/format/dex"
+	"gifthorse/format/oat"
 	"gifthorse/knowledge"
 )
 
@@ -82,4 +84,44 @@ func (p *Program) virtualsInOrder(c ClassID) []MethodID {
 		}
 	}
 	return out
+}
+
+// plain gives the ordinary opcode behind each that ART's quickening writes (art/runtime/dex_instruction_list.h).
+var plain = map[dex.Op]dex.Op{
+	dex.OpIgetQuick: dex.OpIget, dex.OpIgetWideQuick: dex.OpIgetWide, dex.OpIgetObjectQuick: dex.OpIgetObject,
+	dex.OpIgetBooleanQuick: dex.OpIgetBoolean, dex.OpIgetByteQuick: dex.OpIgetByte, dex.OpIgetCharQuick: dex.OpIgetChar,
+	dex.OpIgetShortQuick: dex.OpIgetShort,
+	dex.OpIputQuick:      dex.OpIput, dex.OpIputWideQuick: dex.OpIputWide, dex.OpIputObjectQuick: dex.OpIputObject,
+	dex.OpIputBooleanQuick: dex.OpIputBoolean, dex.OpIputByteQuick: dex.OpIputByte, dex.OpIputCharQuick: dex.OpIputChar,
+	dex.OpIputShortQuick:     dex.OpIputShort,
+	dex.OpInvokeVirtualQuick: dex.OpInvokeVirtual, dex.OpInvokeVirtualRangeQuick: dex.OpInvokeVirtualRange,
+}
+
+// restore turns a quickened instruction back into the one it was, taking the original index from the table of
+// its method. It must be called for every instruction of the method, in order. It reports whether it did.
+func restore(in *dex.Insn, info *oat.QuickInfo) bool {
+	if in.Op == dex.OpNop || in.Op.IsPayload() {
+		if reg, typ, ok := info.Nop(in.PC); ok {
+			*in = dex.Insn{PC: in.PC, Next: in.PC + 2, Op: dex.OpCheckCast, A: uint32(reg), Index: uint32(typ)}
+			return true
+		}
+		return false
+	}
+	op, quick := plain[in.Op]
+	if !quick {
+		return false
+	}
+	index, ok := info.Index(in.PC)
+	if ok {
+		in.Op, in.Index = op, uint32(index)
+	}
+	return ok
+}
+
+// quickInfo returns the original indexes of a method's code, if its file has a table of them.
+func (d *dexFile) quickInfo(m *method) (oat.QuickInfo, bool) {
+	if d.code.Quick == nil {
+		return oat.QuickInfo{}, false
+	}
+	return d.code.Quick.Info(m.code, m.idx)
 }

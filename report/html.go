@@ -19,8 +19,12 @@ var pageText string
 //go:embed page.css
 var pageCSS string
 
-// maxListed is how many gaps of one reason a page lists: nobody reads more, and browsers grow slow.
-const maxListed = 300
+// Of the gaps of one reason a page names maxNamed, on paper too, and folds away maxListed: nobody reads more, and
+// browsers grow slow.
+const (
+	maxNamed  = 4
+	maxListed = 300
+)
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"question": func(q check.Question) string { return questionWords[q] },
@@ -39,7 +43,9 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"add":      func(a, b int) int { return a + b },
 	"last":     func(i int, s []string) bool { return i == len(s)-1 },
 	"path":     func(f Finding) bool { return f.Reach != "" },
-	"first":    func(g []Gap) []Gap { return g[:min(maxListed, len(g))] },
+	"first":    func(g []Gap) []Gap { return g[:min(maxNamed, len(g))] },
+	"rest":     func(g []Gap) []Gap { return g[min(maxNamed, len(g)):] },
+	"listed":   func(g []Gap) []Gap { return g[:min(maxListed, len(g))] },
 	"more":     func(g []Gap) int { return max(0, len(g)-maxListed) },
 }).Parse(pageText))
 

@@ -180,7 +180,9 @@ func decide(answers []Answer, sorted []check.Finding) Decision {
 		f := &sorted[i]
 		if fid := f.ID(); decides(f) && !slices.Contains(d.Because, fid) {
 			d.Because = append(d.Because, fid)
-			reasons = append(reasons, f.Text())
+			if !slices.Contains(reasons, f.Text()) {
+				reasons = append(reasons, f.Text())
+			}
 		}
 	}
 	if id == knowledge.NotEnoughSeen {

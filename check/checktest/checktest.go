@@ -237,13 +237,11 @@ func wrong(f *check.Finding) (list []string) {
 func (p *textPhone) compare(all []found, wants []want, prefix string) (problems []string) {
 	met := make([]bool, len(wants))
 	for _, f := range all {
-		i := slices.IndexFunc(wants, func(w want) bool { return w.text == f.text && (w.grade == "" || w.grade == f.Grade) && w.at(f.place) })
-		for k := i + 1; i >= 0 && met[i] && k < len(wants); k++ { // the same once more
-			if w := wants[k]; !met[k] && w.text == f.text && (w.grade == "" || w.grade == f.Grade) && w.at(f.place) {
-				i = k
-			}
+		i := 0
+		for i < len(wants) && (met[i] || !wants[i].is(f)) {
+			i++
 		}
-		if i < 0 || met[i] {
+		if i == len(wants) {
 			problems = append(problems, fmt.Sprintf("%s%s: found and not wanted: %s %q\n%s", prefix, p.at(f.place), f.Grade, f.text, witness(&f.Finding)))
 			continue
 		}
@@ -265,6 +263,7 @@ func (p *textPhone) compare(all []found, wants []want, prefix string) (problems 
 // same reports findings that say something else of a renamed phone in what expectations do not state.
 func (p *textPhone) same(first, second []found) (problems []string) {
 	line := func(f found) string {
+		f.Finding = (&renamer{}).backFinding(f.Finding) // for hashes and the order of extras
 		what := fmt.Sprintf("%s %s, effect %q, reach %q, state %q, about %s, %d gates", f.Question, f.Grade, f.Effect, f.Reach, f.State, f.Subject, len(f.Gates))
 		if f.Entry != nil {
 			what += fmt.Sprintf(", way in %+v", *f.Entry)

@@ -107,8 +107,10 @@ func rename(p *textPhone) (*txtar.Archive, *renamer, error) {
 			data = r.smali(data)
 		case ext == ".xml":
 			data = r.xml(data, !strings.Contains(f.Name, "/res/values/"))
-		case makeLine.MatchString(data) || path.Base(f.Name) == "key" && holder(all, f.Name) != nil:
-			data = r.tokens(data[:strings.LastIndex(data, `"`)+1]) + r.tokens(data[strings.LastIndex(data, `"`)+1:])
+		case makeLine.MatchString(data):
+			data = "make:" + r.tokens(strings.TrimPrefix(data, "make:"))
+		case path.Base(f.Name) == "key" && holder(all, f.Name) != nil:
+			data = r.tokens(data)
 		default:
 			data = r.plain(data, ext == ".prop")
 		}
@@ -267,7 +269,7 @@ func (r *renamer) urls(s string, other func(string) string) string {
 		scheme, rest, _ := strings.Cut(s[at[0]:at[1]], "://")
 		host, _, _ := strings.Cut(rest, "/")
 		switch {
-		case r.platform(host) || scheme == "content" && r.keep[host]:
+		case strings.HasSuffix(host, "android.com"), scheme == "content" && r.platform(host):
 		case scheme == "file" || strings.HasPrefix(rest, "/"):
 			rest = r.path(rest)
 		default:
@@ -311,11 +313,11 @@ func (r *renamer) plain(s string, properties bool) string {
 		sum := sha256.Sum256([]byte(m))
 		return string(certificate("renamed " + hex.EncodeToString(sum[:4])))
 	})
+	if strings.Contains(s, "-----BEGIN") {
+		return s
+	}
 	var b strings.Builder
 	for line := range strings.Lines(s) {
-		if strings.HasPrefix(line, "-----") {
-			return s
-		}
 		key, value, ok := strings.Cut(line, "=")
 		if properties && ok {
 			b.WriteString(r.text(key) + "=" + r.urls(value, r.sentence))

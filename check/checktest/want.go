@@ -34,8 +34,11 @@ type want struct {
 	text  string
 }
 
-// at reports whether a finding at p is the one that w speaks of.
-func (w want) at(p place) bool { return w.file == p.file && (w.line == p.line || p.line == 0) }
+// is reports whether f is what w wants. Of a renamed phone f has no hashes.
+func (w want) is(f found) bool {
+	return (w.text == f.text || hash.ReplaceAllString(w.text, "…") == f.text) && (w.grade == "" || w.grade == f.Grade) &&
+		w.file == f.place.file && (w.line == f.place.line || f.place.line == 0)
+}
 
 var (
 	wantInLine = regexp.MustCompile(`[ \t]*#[ \t]*want[ \t](.*)`)

@@ -1,0 +1,46 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"gifthorse/phone"
+	"gifthorse/program"
+)
+
+// OfPath returns what a path says as a finding: who can set it off, what stands in the way, the witness. The
+// check adds grade and sentence.
+func OfPath(p *program.Path) Finding {
+	pkg := p.Entry.Package
+	f := Finding{
+		Subject: pkg.Name, Package: pkg, Effect: p.Effect.Words, CWE: p.Effect.CWE, Reach: AnyApp, At: p.At, Witness: p.Steps,
+		Vouchers:   []Voucher{PhoneItself},
+		Disclosure: "no question to the owner was found on the path",
+	}
+	e := Entry{Component: strings.TrimPrefix(p.Entry.What, "receiver registered in code "), Action: p.Action}
+	if c := p.Entry.Component; c != nil {
+		e.Component = c.Class()
+	}
+	for _, in := range p.Steered {
+		if in.Name != "" {
+			e.Extras = append(e.Extras, in.Name)
+		}
+	}
+	f.Entry = &e
+	for _, g := range p.Gates {
+		f.Gates = append(f.Gates, Gate{What: g.What, Holds: g.Holds, At: g.At})
+		if g.Platform && !slices.Contains(f.Vouchers, PlatformFact) {
+			f.Vouchers = append(f.Vouchers, PlatformFact)
+		}
+	}
+	if p.Gesture {
+		f.Reach = Screen
+	}
+	return f
+}
+
+// Powerful reports whether an app's code can do what an ordinary app cannot even ask for: it runs under a uid
+// that the system shares, lies where the system keeps its privileged apps, or is signed as the platform.
+func Powerful(p *phone.Package) bool {
+	return p.Privileged || p.Platform || strings.HasPrefix(p.SharedUID, "android.")
+}
