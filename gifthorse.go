@@ -61,12 +61,18 @@ func scan(ctx context.Context, paths []string, list []*check.Check, progress fun
 		return nil, err
 	}
 	r := &Result{Evidence: ev}
-	r.Phone = phone.Build(ctx, ev, progress)
-	r.Program = program.Build(ctx, r.Phone, progress)
-	ran := r.check(ctx, list, progress)
-	if err := ctx.Err(); err != nil {
-		ev.Close()
-		return nil, err
+	// Each part ends early when ctx does, and what it returns then is no use to the next.
+	var ran []*check.Check
+	for _, part := range []func(){
+		func() { r.Phone = phone.Build(ctx, ev, progress) },
+		func() { r.Program = program.Build(ctx, r.Phone, progress) },
+		func() { ran = r.check(ctx, list, progress) },
+	} {
+		part()
+		if err := ctx.Err(); err != nil {
+			ev.Close()
+			return nil, err
+		}
 	}
 	r.gather()
 	r.Verdict = verdict.Of(r.Findings, r.Coverage, ran)

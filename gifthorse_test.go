@@ -135,6 +135,22 @@ func TestScanStops(t *testing.T) {
 	if _, err := scan(ctx, []string{aPhone(t)}, []*check.Check{c}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled scan returned %v", err)
 	}
+	dir := aPhone(t)
+	stages := map[string]bool{}
+	if _, err := scan(context.Background(), []string{dir}, nil, func(p evidence.Progress) { stages[p.Stage] = true }); err != nil {
+		t.Fatal(err)
+	}
+	for stage := range stages {
+		ctx, cancel := context.WithCancel(context.Background())
+		_, err := scan(ctx, []string{dir}, nil, func(p evidence.Progress) {
+			if p.Stage == stage {
+				cancel()
+			}
+		})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("a scan cancelled while %s returned %v", stage, err)
+		}
+	}
 	if _, err := Scan(context.Background(), []string{filepath.Join(t.TempDir(), "none")}, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a scan of nothing returned %v", err)
 	}

@@ -17,6 +17,9 @@ func OfPath(p *program.Path) Finding {
 		Vouchers:   []Voucher{PhoneItself},
 		Disclosure: "no question to the owner was found on the path",
 	}
+	if p.Data {
+		f.Effect = "hand out " + p.Effect.Words
+	}
 	e := Entry{Component: strings.TrimPrefix(p.Entry.What, "receiver registered in code "), Action: p.Action}
 	if c := p.Entry.Component; c != nil {
 		e.Component = c.Class()

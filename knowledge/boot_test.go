@@ -1,6 +1,7 @@
 package knowledge
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -40,5 +41,36 @@ func TestBootPlace(t *testing.T) {
 		if got := BootPlace(x[0], x[1]); got != x[2] {
 			t.Errorf("%s in %s: %q, want %q", x[0], x[1], got, x[2])
 		}
+	}
+}
+
+func TestDialerEffects(t *testing.T) {
+	prev := ""
+	for _, f := range rows(dialerEffectsTSV) {
+		if k := Kind(f[0]); len(f) != 2 || f[0] <= prev || k == nil || k.Rank == "" {
+			t.Errorf("not two columns, not sorted, or no effect: %q", f)
+		}
+		prev = f[0]
+	}
+	if !WeighsBehindCode("run-command") || WeighsBehindCode("write-file") {
+		t.Error("the table is not asked")
+	}
+}
+
+func TestPackages(t *testing.T) {
+	prev := ""
+	for _, f := range rows(packageShowsTSV) {
+		if line := strings.Join(f, "\t"); len(f) != 3 || line <= prev {
+			t.Errorf("not three columns, or not sorted: %q", f)
+		} else {
+			prev = line
+		}
+	}
+	if PackageShows("scheme", "market") != "the screens of a store" || PackageShows("action", "market") != "" {
+		t.Error("the table is not asked")
+	}
+	calls := Calls("install-app")
+	if !slices.Contains(calls, Call{"Landroid/content/pm/PackageInstaller$Session;", "commit"}) || slices.Contains(calls, Call{"Ljava/lang/Runtime;", "exec"}) {
+		t.Error(calls)
 	}
 }

@@ -55,6 +55,7 @@ func (b *builder) readInit() {
 		}
 	}
 	b.services(r.files)
+	b.launches()
 	b.findClassPaths(r.files)
 }
 

@@ -41,6 +41,7 @@ type Phone struct {
 	Libraries  []*Library // shared Java libraries and JARs of the class paths, by path
 	Services   []Service  // init services, by name
 	Actions    []Action   // init actions in file order
+	Launches   []Launch   // what init sets going, by services, then actions, each with what its scripts set going
 	Trust      []Certificate
 	ADBKeys    []ADBKey
 	Hosts      []Host

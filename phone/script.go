@@ -18,7 +18,7 @@ type Act string
 const (
 	ActRun    Act = "runs"
 	ActModule Act = "loads into the kernel"
-	ActMount  Act = "mounts over a place of the phone"
+	ActMount  Act = "mounts over its system"
 	ActCode   Act = "puts on a code path"
 	ActServe  Act = "starts as a remote shell"
 	ActFetch  Act = "fetches" // File is then where it lands, if that is known
@@ -54,37 +54,42 @@ type Writer struct {
 const (
 	maxScript       = 1 << 20 // bytes of one
 	maxScriptDepth  = 8
-	maxTokens       = 1 << 20 // words and operators of all, read again for each call
+	maxTokens       = 1 << 18 // words and operators of all, read again for each call
 	maxLaunches     = 20000
 	maxAlternatives = 16   // values that a variable of a loop may have
 	maxWord         = 4096 // bytes; no path is longer (PATH_MAX)
 )
 
-// Launches returns what init sets going, in the order of services, then actions; behind each script what it sets going
-// in turn. A script is read as a shell would read it, with its variables where they are known, and every branch is taken.
-func (p *Phone) Launches() []Launch {
-	l := &launcher{ph: p, dirs: p.initDirs()}
+// launches finds what init sets going. A script is read as a shell would read it, with its variables where they are known, and every
+// branch is taken.
+func (b *builder) launches() {
+	p := b.phone
+	l := &launcher{ph: p}
 	for i := range p.Services {
 		s := &p.Services[i]
 		l.start(Launch{Starter: "service " + s.Name, User: s.User, Label: s.Label, When: s.Start, At: s.At}, l.expand(s.Args))
 	}
 	for i := range p.Actions {
 		a := &p.Actions[i]
+		when := trigger(a.Triggers)
 		for _, c := range a.Commands {
-			l.command(Launch{Starter: trigger(a.Triggers), User: "root", When: []string{trigger(a.Triggers)}, At: c.At}, c.Name, l.expand(c.Args))
+			l.command(Launch{Starter: when, User: "root", When: []string{when}, At: c.At}, c.Name, l.expand(c.Args))
 		}
 	}
+	dirs := p.initDirs()
 	for i := range l.out {
-		l.out[i].Writer = p.writer(l.out[i].File, l.dirs)
+		l.out[i].Writer = p.writer(l.out[i].File, dirs)
 	}
-	return l.out
+	if p.Launches = l.out; l.tokens > maxTokens || len(l.out) >= maxLaunches {
+		b.gap(evidence.Init, evidence.Gap{At: l.last, Reason: evidence.TooLarge, Detail: "the scripts that init runs are too many or too long to follow to the end"})
+	}
 }
 
 type launcher struct {
-	ph      *Phone
-	dirs    map[string]initDir
-	out     []Launch
-	tokens  int // read so far
+	ph     *Phone
+	out    []Launch
+	last   evidence.Ref // of the script that was read last
+	tokens int          // read so far
 }
 
 // expand replaces the properties in init's words.
@@ -130,8 +135,8 @@ func (l *launcher) command(base Launch, name string, args []string) {
 	case "insmod":
 		l.start(base, append([]string{"insmod"}, args...))
 	case "mount": // mount <type> <device> <dir> [ <flag>* ] [<options>]
-		if len(args) > 1 {
-			l.mount(base, strings.TrimPrefix(args[1], "loop@"))
+		if len(args) > 2 {
+			l.mount(base, strings.TrimPrefix(args[1], "loop@"), args[2])
 		}
 	case "export":
 		if len(args) > 1 {
@@ -155,8 +160,10 @@ func (l *launcher) add(x Launch) {
 	}
 }
 
-func (l *launcher) mount(base Launch, file string) {
-	if strings.HasPrefix(file, "/") && !strings.HasPrefix(file, "/dev/") {
+// mount notes what is mounted over a place that is not for files anyway, or that is not known.
+func (l *launcher) mount(base Launch, file, over string) {
+	closed := strings.Contains(over, "$") || knowledge.BootPlace(path.Clean(over)+"/x", l.ph.Device.Android) == "nobody"
+	if closed && strings.HasPrefix(file, "/") && !strings.HasPrefix(file, "/dev/") {
 		base.Act, base.File = ActMount, file
 		l.add(base)
 	}
@@ -308,7 +315,7 @@ func (s *shell) dispatch(c shellCommand) (url string) {
 			}
 		case "mount":
 			if o := mountOperands(args); len(o) > 1 {
-				s.mount(b, o[0])
+				s.mount(b, o[0], o[1])
 			}
 		case "each":
 			for _, a := range args {
@@ -322,7 +329,7 @@ func (s *shell) dispatch(c shellCommand) (url string) {
 				}
 			}
 		case "fetch":
-			return s.fetch(c, b, args)
+			return s.fetch(c, b, name, args)
 		case "serve", "serve-shell":
 			given := slices.ContainsFunc(args, func(a string) bool { return s.role("command", path.Base(a)) == "shell" })
 			if file := cmp.Or(s.installed(name), box); file != "" && (role == "serve" || given) {
@@ -403,8 +410,8 @@ func (s *shell) shellCall(c shellCommand, args []string) {
 	}
 }
 
-// fetch reads a call of a program that gets a file from the network.
-func (s *shell) fetch(c shellCommand, b Launch, args []string) string {
+// fetch reads a call of a program that gets a file from the network. If the program is there, it returns the URL.
+func (s *shell) fetch(c shellCommand, b Launch, name string, args []string) string {
 	b.Act, b.File = ActFetch, ""
 	for i, a := range args {
 		if strings.Contains(a, "://") {
@@ -419,10 +426,13 @@ func (s *shell) fetch(c shellCommand, b Launch, args []string) string {
 	if b.URL == "" {
 		return ""
 	}
+	s.add(b)
+	if s.installed(name) == "" {
+		return ""
+	}
 	if b.File != "" {
 		s.fetched[b.File] = b.URL
 	}
-	s.add(b)
 	return b.URL
 }
 
@@ -435,6 +445,7 @@ func (s *shell) follow(c shellCommand, name string, args []string, asked bool) {
 	if f == nil {
 		return
 	}
+	s.last = f.Ref
 	in := &shell{launcher: s.launcher, base: s.launch(c), depth: s.depth + 1, file: f.Ref, vars: map[string][]string{"0": {name}}, fetched: s.fetched}
 	in.base.Args = nil
 	for k, v := range s.vars {

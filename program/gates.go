@@ -31,6 +31,9 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 	if h.gesture {
 		out = append(out, Gate{What: "a person at the screen has to act", Holds: GateHolds, At: r.p.Ref(h.chain.method, h.chain.pc)})
 	}
+	if r.appOps {
+		out = append(out, Gate{What: "the platform asks for an app operation that the provider names", Holds: GateHolds, At: e.At})
+	}
 	if h.kind.Later != "" {
 		out = append(out, Gate{What: h.kind.Later + "; that part of the phone was not read", Holds: GateUnknown, At: r.p.Ref(h.chain.method, h.chain.pc)})
 	}
@@ -179,24 +182,25 @@ func (r *run) joinConds(a, b uint32) uint32 {
 	if both == a || both == b {
 		return both
 	}
-	first := func(rest uint32) uint32 {
-		for _, c := range r.condSets.items[rest] {
-			if r.stops(c) {
-				return c
+	// The first question of each way, and whom all of them are about.
+	first := func(rest uint32) (c, about uint32) {
+		for _, x := range r.condSets.items[rest] {
+			if r.stops(x) {
+				if c == 0 {
+					c = x
+				}
+				about = r.labelSets.union(about, r.tests[x>>1].left)
 			}
 		}
-		return 0
+		return c, about
 	}
-	x, y := first(r.condSets.minus(a, both)), first(r.condSets.minus(b, both))
+	x, ax := first(r.condSets.minus(a, both))
+	y, ay := first(r.condSets.minus(b, both))
 	if x == 0 || y == 0 {
 		return both
 	}
-	if x > y {
-		x, y = y, x
-	}
-	t := r.tests[x>>1]
-	u := r.tests[y>>1]
-	q := r.ask(test{op: "either", left: r.labelSets.union(t.left, u.left), method: t.method, pc: t.pc, yes: 1})
+	t := r.tests[min(x, y)>>1]
+	q := r.ask(test{op: "either", left: r.labelSets.union(ax, ay), method: t.method, pc: t.pc, yes: 1})
 	return r.condSets.add(both, condOf(q, true))
 }
 

@@ -47,6 +47,7 @@ type run struct {
 	strange    int // depth of calls below the last method of interest
 	onStack    map[MethodID]int
 	trace      map[MethodID]int
+	appOps     bool // the provider has the platform ask for an app operation
 	wants      reaches
 	stopping   map[uint32]bool   // see stops
 	guardSets  map[uint32]uint32 // see guardsIn

@@ -498,7 +498,9 @@ func (r *run) general(s *site) value {
 	carry := carries(class)
 	var t uint32
 	for i, a := range s.args {
-		if carry || i == 0 && s.inst {
+		if carry && a.kind == object {
+			t = r.labelSets.union(t, r.deep(s.cur.heap, a))
+		} else if carry || i == 0 && s.inst {
 			t = r.labelSets.union(t, a.taint)
 		} else { // what a service of the platform says of a caller still tells who calls
 			t = r.labelSets.union(t, r.guardsIn(a.taint))

@@ -321,6 +321,9 @@ func (p *Program) declare() {
 					if m.Method >= uint32(len(d.sels)) {
 						continue
 					}
+					if d.stub(m.Code) {
+						m.Code = 0
+					}
 					mid := MethodID(len(p.methods))
 					p.methods = append(p.methods, method{id, d.sels[m.Method], uint32(i), m.Method, m.Code, m.Access})
 					if p.syms.text[d.sels[m.Method]] == "<clinit>:()V" {
@@ -341,6 +344,23 @@ func (p *Program) declare() {
 		}
 		d.classes[1] = ClassID(len(p.classes))
 	}
+}
+
+// stub reports whether a method only throws RuntimeException("Stub!"), as the library that apps are compiled
+// against does. Some apps ship that library; at run time the platform's own class takes its place.
+func (d *dexFile) stub(off uint32) bool {
+	c, err := d.Code(off)
+	if err != nil || off == 0 || c.Units() != 8 || c.Insns[0] != byte(dex.OpNewInstance) {
+		return false
+	}
+	var in dex.Insn
+	ops := [...]dex.Op{dex.OpNewInstance, dex.OpConstString, dex.OpInvokeDirect, dex.OpThrow}
+	for i, pc := 0, uint32(0); pc < c.Units(); i, pc = i+1, in.Next {
+		if i >= len(ops) || in.Decode(c.Insns, pc) != nil || in.Op != ops[i] || in.Op == dex.OpConstString && d.String(in.Index) != "Stub!" {
+			return false
+		}
+	}
+	return true
 }
 
 // link resolves superclasses, fills the index of subclasses, and resolves every method reference.

@@ -261,6 +261,11 @@ func modelTable() map[string][]modelOf {
 	})
 	on("Landroid/content/UriMatcher;", "match", matchURI)
 
+	on("Landroid/content/ContentProvider;", "setAppOps", func(r *run, s *site) value {
+		r.appOps = true
+		return value{}
+	})
+
 	// Intents, bundles and maps keep what is put into them under its name.
 	hand(intent, "<init>", func(r *run, s *site) value {
 		for _, o := range r.objectsOf(s.arg(0)) {
@@ -405,6 +410,16 @@ func modelTable() map[string][]modelOf {
 		return value{}
 	})
 
+	// Streams: what is read is what the stream carries.
+	for _, c := range [...]string{"Ljava/io/InputStream;", "Ljava/io/Reader;", "Ljava/io/DataInput;"} {
+		on(c, "read readFully", func(r *run, s *site) value {
+			t := r.deep(s.cur.heap, s.arg(0))
+			for _, o := range r.objectsOf(s.arg(1)) {
+				r.write(s.cur, o, keyAll, value{taint: t}, false)
+			}
+			return value{taint: t}
+		})
+	}
 	// Parcels: what is read is what was written, or what the caller sent.
 	on(parcel, "obtain", func(r *run, s *site) value {
 		return r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[parcel], 0, false)

@@ -35,6 +35,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"reach":    func(f Finding) string { return reachOf(&f) },
 	"in":       func(f Finding) string { return f.in() },
 	"short":    shortNames,
+	"wayIn":    func(f Finding) string { return f.wayIn() },
 	"pieces":   pieces,
 	"size":     size,
 	"coverage": coverageWords,

@@ -338,6 +338,16 @@ func TestShortNames(t *testing.T) {
 	}
 }
 
+func TestWayIn(t *testing.T) {
+	f := &Finding{Reach: check.AnyApp, Effect: "run a command", Entry: &Entry{"com.a.b.Receiver", "com.a.DO", []string{"cmd", `extra "x"`}}, Origin: &Origin{Package: "com.a", UID: "android.uid.system"}}
+	if got, want := strings.Join(flow(f), " → "), `any app → Receiver → no guard → with extra "cmd", extra "x" → run a command, as android.uid.system`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if got, want := f.wayIn(), `com.a.b.Receiver, action com.a.DO, extra "cmd", extra "x"`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 func TestShellQuote(t *testing.T) {
 	for in, want := range map[string]string{"a.zip": "a.zip", "a b": "'a b'", "$(x)": "'$(x)'", "it's": `'it'\''s'`, "-v": "'./-v'", "": "''"} {
 		if got := shellQuote(in); got != want {

@@ -178,6 +178,7 @@ func (t *terminal) finding(n int, f *Finding) {
 		t.field("reach", reachOf(f))
 	}
 	t.field("in", f.in())
+	t.field("way in", f.wayIn())
 	switch {
 	case len(f.Gates) > 0:
 		for i, g := range f.Gates {

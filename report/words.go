@@ -123,7 +123,7 @@ func flow(f *Finding) []string {
 		hops[0] = "the start of the phone"
 	}
 	if f.Entry != nil && f.Entry.Component != "" {
-		hops = append(hops, shortNames(f.Entry.Component))
+		hops = append(hops, shortComponent(f.Entry.Component))
 	}
 	switch {
 	case len(f.Gates) == 0 && f.Entry != nil:
@@ -134,13 +134,49 @@ func flow(f *Finding) []string {
 		}
 	}
 	if f.Entry != nil && len(f.Entry.Extras) > 0 {
-		hops = append(hops, "with "+strings.Join(f.Entry.Extras, ", "))
+		hops = append(hops, "with "+extras(f.Entry.Extras))
 	}
 	last := f.Effect
 	if f.Origin != nil && f.Origin.UID != "" && f.Origin.UID != f.Origin.Package {
 		last += ", as " + f.Origin.UID
 	}
 	return append(hops, last)
+}
+
+// shortComponent shortens a component's name to what stands behind its last dot: "com.a.B" becomes "B".
+func shortComponent(s string) string {
+	if strings.ContainsAny(s, " ;") {
+		return shortNames(s)
+	}
+	return s[strings.LastIndexByte(s, '.')+1:]
+}
+
+// extras says what a caller puts into an intent. A name alone is that of an extra.
+func extras(names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = n
+		if !strings.ContainsAny(n, ` "`) {
+			out[i] = `extra "` + n + `"`
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// wayIn says what a caller must do to come in.
+func (f *Finding) wayIn() string {
+	e := f.Entry
+	if e == nil {
+		return ""
+	}
+	s := e.Component
+	if e.Action != "" {
+		s += ", action " + e.Action
+	}
+	if len(e.Extras) > 0 {
+		s += ", " + extras(e.Extras)
+	}
+	return s
 }
 
 // dalvikName is a class, or a method of one, in the notation that addresses use: "Lcom/a/B;.run:(I)V".

@@ -32,6 +32,7 @@ func fake(knows func(word string) bool) *check.Check {
 		"trusted": "the phone trusts {what}",
 		"app":     "{app} is called {what} by {who}",
 	}, Run: func(p *check.Pass) error {
+		var steps []program.Step
 		report := func(id string, grade check.Grade, at evidence.Ref, app string, what ...string) {
 			args := []check.Arg{{Name: "app", Value: app}, {Name: "what", Value: strings.Join(what, ", ")}, {Name: "input", Value: strings.Join(what, ", ")}}
 			if len(what) == 2 && id == "app" {
@@ -39,7 +40,7 @@ func fake(knows func(word string) bool) *check.Check {
 				args = append(args, check.Arg{Name: "who", Value: what[1]})
 			}
 			if !slices.ContainsFunc(what, func(w string) bool { return knows != nil && !knows(w) }) {
-				p.Report(check.Finding{MessageID: id, Grade: grade, At: at, Subject: app, Args: args, Innocent: "it is a test"})
+				p.Report(check.Finding{MessageID: id, Grade: grade, At: at, Subject: app, Args: args, Witness: steps, Innocent: "it is a test"})
 			}
 		}
 		for _, pkg := range p.Phone.Packages {
@@ -58,7 +59,9 @@ func fake(knows func(word string) bool) *check.Check {
 				for _, s := range path.Steered {
 					in = append(in, s.String())
 				}
+				steps = path.Steps
 				report("command", check.Proven, path.At, path.Entry.Package.Name, in...)
+				steps = nil
 			}
 		}
 		for _, s := range p.Phone.Services {
@@ -99,15 +102,15 @@ func TestFails(t *testing.T) {
 		check          *check.Check
 		want           []string
 	}{
-		{"unexpected", `# want proven "any app can make com.oem.updater run a command, with extra cmd"`, "", fake(nil), []string{
-			fmt.Sprintf("open.txtar:%d: found and not wanted: proven \"any app can make com.oem.updater run a command, with extra cmd\"", line("Runtime;->exec")),
+		{"unexpected", "# want proven `any", "# `any", fake(nil), []string{
+			fmt.Sprintf(`open.txtar:%d: found and not wanted: proven "any app can make com.oem.updater run a command, with extra \"cmd\""`, line("Runtime;->exec")),
 			"1. "}},
 		{"missing", ".class public Lcom/oem/updater/Command;", `.class public Lcom/oem/updater/Command; # want weak "nothing"`, fake(nil), []string{
 			fmt.Sprintf("open.txtar:%d: wanted and not found: weak \"nothing\"", line(".class public Lcom/oem/updater/Command;")), "what was seen of the phone", "package com.oem.updater"}},
 		{"grade", `want weak "any app can reach com.oem.updater.Command`, `want lead "any app can reach com.oem.updater.Command`, fake(nil), []string{
 			"wanted and not found: lead", "found and not wanted: weak"}},
 		{"moved", "    invoke-virtual {v0, v1}, Ljava/lang/Runtime;->exec", "    nop\n    invoke-virtual {v0, v1}, Ljava/lang/Runtime;->exec", fake(nil), nil},
-		{"bad grade", `# want proven "`, `# want sure "`, fake(nil), []string{`an expectation is GRADE "text"`}},
+		{"bad grade", "# want proven `", "# want sure `", fake(nil), []string{`an expectation is GRADE "text"`}},
 		{"assembler", "    return-void", "    return-voids", fake(nil), []string{`Command.smali:`, `"return-voids" is not an instruction`}},
 		{"knows a name", "", "", fake(func(w string) bool { return !strings.HasSuffix(w, "example") || w == "ads.example" }), []string{
 			`renamed: open.txtar:`, `wanted and not found: lead "the name ads.example is fixed"`, "the check may know a name"}},
@@ -233,9 +236,9 @@ func TestWriteErrors(t *testing.T) {
 	for raw, want := range map[string]string{
 		"-- ../a --\n": "not a path inside the phone",
 		"-- /a --\n":   "not a path inside the phone",
-		"-- system/app/A/AndroidManifest.xml --\n<manifest/>\n":                                                      "system/app/A/AndroidManifest.xml: no package",
-		"-- system/app/A/AndroidManifest.xml --\n<manifest package='a' a='1'\n b:c='1'/>":                            "system/app/A/AndroidManifest.xml: ",
-		"-- system/app/A/AndroidManifest.xml --\n<manifest package='a'/>\n-- system/app/A/res/values-de/s.xml --\n":  "default configuration",
+		"-- system/app/A/AndroidManifest.xml --\n<manifest/>\n":                                                     "system/app/A/AndroidManifest.xml: no package",
+		"-- system/app/A/AndroidManifest.xml --\n<manifest package='a' a='1'\n b:c='1'/>":                           "system/app/A/AndroidManifest.xml: ",
+		"-- system/app/A/AndroidManifest.xml --\n<manifest package='a'/>\n-- system/app/A/res/values-de/s.xml --\n": "default configuration",
 		"-- system/app/A/AndroidManifest.xml --\n<manifest package='a'/>\n-- system/app/A/A.apk/a.smali --\n.class": "a.smali:1: ",
 	} {
 		if err := Write(t.TempDir(), txtar.Parse([]byte(raw))); err == nil || !strings.Contains(err.Error(), want) {

@@ -56,7 +56,7 @@ func apps(a *txtar.Archive) map[string]*app {
 		if dir = strings.TrimSuffix(dir, "/"); base == "AndroidManifest.xml" && dir != "" && all[dir] == nil {
 			all[dir] = &app{dir: dir, file: path.Join(dir, path.Base(dir)+".apk")}
 		}
-		for d := dir; d != "" && d != "."; d = path.Dir(d) {
+		for d := dir; d != "" && d != "." && d != "/"; d = path.Dir(d) {
 			if ext := path.Ext(d); ext == ".apk" || ext == ".jar" {
 				all[d] = &app{dir: d, file: d}
 			}
@@ -72,7 +72,7 @@ func apps(a *txtar.Archive) map[string]*app {
 
 // holder returns the app that the file of the archive belongs to, or nil.
 func holder(all map[string]*app, name string) *app {
-	for d := path.Dir(name); d != "."; d = path.Dir(d) {
+	for d := path.Dir(name); d != "." && d != "/"; d = path.Dir(d) {
 		if all[d] != nil {
 			return all[d]
 		}

@@ -95,6 +95,9 @@ func rename(p *textPhone) (*txtar.Archive, *renamer, error) {
 		}
 		ids[dir] = id
 		r.packages[id.pkg] = true
+		if last := id.pkg[strings.LastIndex(id.pkg, ".")+1:]; !r.platform(id.pkg) && r.tokens(id.pkg) == id.pkg && !slices.Contains(p.keep, last) {
+			delete(r.keep, last) // a package must not keep its name because it is made of words of the platform
+		}
 		if name := strings.TrimSuffix(path.Base(dir), path.Ext(dir)); !strings.Contains(name, "-") {
 			r.bare[name] = true
 		}

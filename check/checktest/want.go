@@ -43,7 +43,7 @@ func (w want) is(f found) bool {
 var (
 	wantInLine = regexp.MustCompile(`[ \t]*#[ \t]*want[ \t](.*)`)
 	wantInXML  = regexp.MustCompile(`^\s*want\s`)
-	wantInHead = regexp.MustCompile(`^want (\w+ )?"`)
+	wantInHead = regexp.MustCompile("^want (\\w+ )?[\"`]")
 )
 
 func parse(name string, raw []byte) (*textPhone, error) {

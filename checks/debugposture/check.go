@@ -44,10 +44,8 @@ var Check = &check.Check{
 	Run: run,
 }
 
-const (
-	owner     = "the owner, or whoever had the phone before, made this setting for work of their own, or installed a system of their own choice"
-	unnoticed = "not shown to the owner where we looked: no setting shows it"
-)
+const owner = "the owner, or whoever had the phone before, set this for work of their own, or installed a system of their own choice"
+const unnoticed = "not shown to the owner where we looked: no setting shows it"
 
 // words are what there is to say of a finding besides its sentence, by message; the ids of properties are those in knowledge.
 var words = map[string]struct {
@@ -90,14 +88,13 @@ func run(p *check.Pass) error {
 	}
 	shell(p, facts)
 	for _, k := range p.Phone.ADBKeys {
-		if k.Fingerprint == "" {
-			continue // no key
-		}
 		f := check.Finding{Subject: "the build", MessageID: "key", At: k.At, Args: []check.Arg{{Name: "key", Value: cmp.Or(k.Comment, k.Fingerprint)}}}
 		if names := k.At.Names(); len(names) > 0 && strings.HasSuffix(names[len(names)-1], "data/misc/adb/adb_keys") {
 			f.Grade, f.MessageID = check.Lead, "computer" // the file into which the phone writes those that the owner allowed
 		}
-		report(p, f.MessageID, f)
+		if k.Fingerprint != "" { // else no key
+			report(p, f.MessageID, f)
+		}
 	}
 	for _, k := range p.Phone.Packages {
 		if k.Debuggable && k.System && !k.Dormant && k.HasCode {

@@ -21,6 +21,8 @@ var Check = &check.Check{
 	Messages: map[string]string{
 		"reads":   "any app can read {data} through {app}",
 		"steered": "any app can {effect} through {app}",
+		"rows":    "any app can read rows of a database that {app} keeps; what they hold was not told",
+		"changes": "any app can add, change or delete rows of a database that {app} keeps; what they hold was not told",
 		"unknown": "any app can ask {app} to {effect}; whether this stops it was not seen: {gate}",
 	},
 	Run: run,
@@ -54,6 +56,15 @@ func run(p *check.Pass) error {
 			}
 		} else if x.Effect.Rank == "slight" {
 			f.Grade = check.Weak
+		}
+		if x.Effect.Rank == "unknown" {
+			if !check.Powerful(x.Entry.Package) || !x.Open() {
+				continue
+			}
+			f.Grade, f.MessageID = check.Lead, "changes"
+			if x.Data {
+				f.MessageID = "rows"
+			}
 		}
 		key := f.Subject + "\x00" + c.Name + "\x00" + f.MessageID + "\x00" + x.Effect.ID
 		if old := found[key]; old != nil {

@@ -1,0 +1,285 @@
+package erofs
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"sync"
+
+	"gifthorse/internal/cursor"
+)
+
+// Open opens the named file. What it returns is an io.ReaderAt and io.Seeker too; a directory is an fs.ReadDirFile. A symbolic link reads
+// as its target, devices, pipes and sockets are empty.
+func (f *FS) Open(name string) (fs.File, error) {
+	ino, err := f.resolve("open", name)
+	if err != nil {
+		return nil, err
+	}
+	info := fileInfo{ino, path.Base(name)}
+	if ino.mode.IsDir() {
+		return &openDir{fs: f, info: info, path: name}, nil
+	}
+	c, err := f.content(ino)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &file{content: c, info: info, path: name}, nil
+}
+
+// A file is an opened file that is not a directory. ReadAt may be called concurrently.
+type file struct {
+	*content
+	info   fileInfo
+	path   string
+	pos    int64
+	closed bool
+}
+
+func (f *file) Stat() (fs.FileInfo, error) { return f.info, nil }
+
+func (f *file) Close() error {
+	if f.closed {
+		return f.wrap("close", fs.ErrClosed)
+	}
+	f.closed = true
+	return nil
+}
+
+func (f *file) wrap(op string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return &fs.PathError{Op: op, Path: f.path, Err: err}
+}
+
+func (f *file) Read(p []byte) (int, error) {
+	if f.closed {
+		return 0, f.wrap("read", fs.ErrClosed)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := f.readAt(p, f.pos)
+	f.pos += int64(n)
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, f.wrap("read", err)
+}
+
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	if f.closed {
+		return 0, f.wrap("read", fs.ErrClosed)
+	}
+	if off < 0 {
+		return 0, f.wrap("read", fs.ErrInvalid)
+	}
+	n, err := f.readAt(p, off)
+	return n, f.wrap("read", err)
+}
+
+func (f *file) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.pos
+	case io.SeekEnd:
+		offset += f.ino.size
+	case io.SeekStart:
+	default:
+		return 0, f.wrap("seek", fs.ErrInvalid)
+	}
+	if offset < 0 {
+		return 0, f.wrap("seek", fs.ErrInvalid)
+	}
+	f.pos = offset
+	return offset, nil
+}
+
+// An openDir is an opened directory.
+type openDir struct {
+	fs   *FS
+	info fileInfo
+	path string
+	list []fs.DirEntry // what is left, once read
+	err  error
+	read bool
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *openDir) Close() error               { return nil }
+
+func (d *openDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.path, Err: errors.New("is a directory")}
+}
+
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if !d.read {
+		d.read = true
+		if d.list, d.err = d.fs.entries(d.info.inode); d.err != nil {
+			d.err = &fs.PathError{Op: "readdir", Path: d.path, Err: d.err}
+		}
+	}
+	if n <= 0 {
+		n = len(d.list)
+	} else if len(d.list) == 0 {
+		if d.err != nil {
+			return nil, d.err
+		}
+		return nil, io.EOF
+	} else {
+		n = min(n, len(d.list))
+		list := d.list[:n]
+		d.list = d.list[n:]
+		return list, nil
+	}
+	list := d.list
+	d.list = nil
+	return list, d.err
+}
+
+// A content is the data of an inode.
+type content struct {
+	fs  *FS
+	ino *inode
+	z   *zmap // of a compressed inode
+
+	mu    sync.Mutex // guards the rest, which is for compressed data and chunk tables
+	win   window
+	in    []byte    // an encoded pcluster
+	cache [2]extent // decoded, the last used first
+}
+
+// content prepares to read the data of ino.
+func (f *FS) content(ino *inode) (*content, error) {
+	c := &content{fs: f, ino: ino}
+	switch {
+	case ino.size == 0:
+	case ino.layout == compressedFull || ino.layout == compressedCompact:
+		z, err := c.newZmap()
+		if err != nil {
+			return nil, err
+		}
+		c.z = z
+	case ino.layout == chunkBased && ino.addr&0xffc0 != 0:
+		return nil, unsupported("chunk format %#x at byte %#x", ino.addr&0xffff, ino.off)
+	}
+	return c, nil
+}
+
+// openPacked opens the inode that holds the fragments of others. It is kept open: many small files lie in one of its extents.
+func (f *FS) openPacked() (*content, error) {
+	var w window
+	ino, err := f.inode(f.packedNid, &w)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.content(ino)
+	if err != nil {
+		return nil, err
+	}
+	if c.z != nil && c.z.advise&adviseFragment != 0 {
+		return nil, cursor.Errorf(ino.off, "the packed inode has fragments itself")
+	}
+	return c, nil
+}
+
+// readFull fills b with the data at off.
+func (c *content) readFull(b []byte, off int64) error {
+	n, err := c.readAt(b, off)
+	if n == len(b) {
+		return nil
+	}
+	if err == io.EOF {
+		err = cursor.Errorf(c.ino.off, "%d bytes wanted at %#x of an inode of %d", len(b), off, c.ino.size)
+	}
+	return err
+}
+
+// readAt does what io.ReaderAt says.
+func (c *content) readAt(p []byte, off int64) (n int, err error) {
+	if off < 0 || off >= c.ino.size {
+		return 0, io.EOF
+	}
+	short := false
+	if int64(len(p)) > c.ino.size-off {
+		p, short = p[:c.ino.size-off], true
+	}
+	for n < len(p) {
+		var k int
+		switch c.ino.layout {
+		case flatPlain, flatInline:
+			k, err = c.readFlat(p[n:], off+int64(n))
+		case chunkBased:
+			k, err = c.readChunk(p[n:], off+int64(n))
+		default:
+			k, err = c.readExtent(p[n:], off+int64(n))
+		}
+		n += k
+		if err != nil {
+			return n, err
+		}
+	}
+	if short {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// readFlat reads data that lie in one piece, or with their last block behind the inode (data.c, erofs_map_blocks).
+func (c *content) readFlat(p []byte, off int64) (int, error) {
+	bs := c.fs.blockSize()
+	tail := c.ino.size // where the inline part begins
+	if c.ino.layout == flatInline {
+		tail = (c.ino.size - 1) &^ (bs - 1)
+	}
+	if off >= tail {
+		return readAll(c.fs, p, c.ino.end+off-tail)
+	}
+	return readAll(c.fs, p[:min(int64(len(p)), tail-off)], int64(c.ino.addr)<<c.fs.blockBits+off)
+}
+
+func readAll(f *FS, p []byte, off int64) (int, error) {
+	if err := f.read(p, off); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// readChunk reads within one chunk of a chunk-based file.
+func (c *content) readChunk(p []byte, off int64) (int, error) {
+	f := c.fs
+	bits := f.blockBits + uint(c.ino.addr&0x1f)
+	indexes := c.ino.addr&0x20 != 0 // eight bytes with a device, else just an address
+	unit := int64(4)
+	if indexes {
+		unit = 8
+	}
+	at := roundUp(c.ino.end, unit) + unit*(off>>bits)
+	c.mu.Lock()
+	b, err := c.win.at(f, at, int(unit))
+	var addr uint32
+	var device uint16
+	if err == nil {
+		addr = binary.LittleEndian.Uint32(b[unit-4:])
+		if indexes {
+			device = binary.LittleEndian.Uint16(b[2:])
+		}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	in := off & (1<<bits - 1)
+	p = p[:min(int64(len(p)), 1<<bits-in)]
+	if addr == 0xffffffff { // a hole
+		clear(p)
+		return len(p), nil
+	}
+	if device != 0 && f.devices > 0 {
+		return 0, unsupported("data on extra device %d", device)
+	}
+	return readAll(f, p, int64(addr)<<f.blockBits+in)
+}
