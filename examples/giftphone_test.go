@@ -1,17 +1,25 @@
-// Package examples keeps a phone to try gifthorse on: giftphone, made of the text in giftphone.txtar.
+// Package examples keeps a phone to try gifthorse on: giftphone, made of the text in giftphone.txtar. It has no code but
+// the tests that hold the two together.
 package examples
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
+	"gifthorse"
+	"gifthorse/check"
 	"gifthorse/check/checktest"
+	"gifthorse/evidence"
+	"gifthorse/program"
+	"gifthorse/verdict"
 
 	"golang.org/x/tools/txtar"
 )
@@ -75,4 +83,45 @@ func files(t *testing.T, dir string) map[string][]byte {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// The phone shows what its text says that it shows: a way in, a leak, a gate that holds, and two gaps.
+func TestGiftphoneShows(t *testing.T) {
+	r, err := gifthorse.Scan(context.Background(), []string{"giftphone"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.Verdict.Decision.ID != "do-not-use" {
+		t.Errorf("the decision is %s", r.Verdict.Decision.ID)
+	}
+	for _, a := range r.Verdict.Answers {
+		if a.Question == check.Backdoor && a.Level != verdict.Found {
+			t.Errorf("backdoor: %s", a.Level)
+		}
+	}
+	var proven []string
+	gate := false
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if f.Grade == check.Proven {
+			proven = append(proven, f.Text())
+		}
+		if f.Subject == "com.example.care" {
+			gate = f.Grade == check.Lead && slices.ContainsFunc(f.Gates, func(g check.Gate) bool { return g.Holds == program.GateHolds })
+		}
+	}
+	slices.Sort(proven)
+	want := []string{"any app can make com.example.updater run a command", "any app can read text messages through com.example.diagnostics"}
+	if !slices.Equal(proven, want) {
+		t.Errorf("proven: %q, want %q", proven, want)
+	}
+	if !gate {
+		t.Error("the gate of com.example.care is not told, or does not hold")
+	}
+	for _, missing := range []string{"Weather.odex", "framework-res.apk"} {
+		if !slices.ContainsFunc(r.Gaps, func(g evidence.Gap) bool { return g.Reason == evidence.Absent && strings.Contains(g.Detail, missing) }) {
+			t.Errorf("no gap says that %s is absent: %v", missing, r.Gaps)
+		}
+	}
 }

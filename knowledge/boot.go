@@ -34,7 +34,7 @@ func Boot(kind, name, android string) string {
 }
 
 // BootPlace returns who besides root may by AOSP's file modes put a file at an absolute path: "nobody", "root", "system", "shell",
-// "owner NAME" (the app of that name), or "app PERMISSION"; "" if AOSP has no such place.
+// "owner NAME" (the app of that name), or "storage PERMISSION"; "" if AOSP has no such place.
 func BootPlace(path, android string) string {
 	names := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	for n := len(names) - 1; n > 0; n-- { // the last name is the file's

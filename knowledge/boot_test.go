@@ -35,8 +35,8 @@ func TestBootPlace(t *testing.T) {
 		{"/data/user/0/com.a/files/b", "9", "owner com.a"},
 		{"/data/user_de/10/com.a/b", "9", "owner com.a"},
 		{"/data/user/0", "9", "system"},
-		{"/sdcard/x", "6.0", "app android.permission.WRITE_EXTERNAL_STORAGE"},
-		{"/storage/emulated/0/x", "13", "app android.permission.MANAGE_EXTERNAL_STORAGE"},
+		{"/sdcard/x", "6.0", "storage android.permission.WRITE_EXTERNAL_STORAGE"},
+		{"/storage/emulated/0/x", "13", "storage android.permission.MANAGE_EXTERNAL_STORAGE"},
 	} {
 		if got := BootPlace(x[0], x[1]); got != x[2] {
 			t.Errorf("%s in %s: %q, want %q", x[0], x[1], got, x[2])

@@ -28,6 +28,7 @@ const (
 	RoleEffect Role = "effect" // it does something to the phone
 	RoleGuard  Role = "guard"  // it asks who calls, or whether he may
 	RoleSource Role = "source" // it yields data of a kind
+	RoleSink   Role = "sink"   // it lets data out of the app
 )
 
 // A Fact is what framework.txt says of one call.
@@ -42,6 +43,8 @@ type Fact struct {
 	Args []int
 	// When restricts an effect to calls whose argument Arg is a text that begins with one of Prefixes.
 	When *When
+	// Named is the kind of effect instead if the path ends in a part that is fixed; nil if that is no matter.
+	Named *FactKind
 	// Means tells how a guard answers: "granted 0" (an int that is 0 if allowed), "granted 1" (true if
 	// allowed), "throws" (returns only if allowed), "value" (who calls: allowed if compared).
 	Means string
@@ -101,7 +104,7 @@ func parseFramework(text string) (*framework, error) {
 				return nil, fail("a head wants a role and an id")
 			}
 			role = Role(f[0])
-			if role != RoleEffect && role != RoleGuard && role != RoleSource {
+			if role != RoleEffect && role != RoleGuard && role != RoleSource && role != RoleSink {
 				return nil, fail("no such role")
 			}
 			words, later, _ := strings.Cut(words, "; later:")
@@ -150,6 +153,11 @@ func parseFramework(text string) (*framework, error) {
 			case w == "granted" && k+1 < len(f):
 				k++
 				fact.Means = "granted " + f[k]
+			case w == "named" && k+1 < len(f):
+				k++
+				if fact.Named = fw.kinds[f[k]]; fact.Named == nil {
+					return nil, fail("no such kind above")
+				}
 			case w == "throws", w == "value":
 				fact.Means = w
 			default:

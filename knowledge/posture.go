@@ -15,13 +15,16 @@ var postureTSV string
 type Posture struct {
 	ID       string // what it means: "adb-root", "boot-unlocked", ...
 	Property string
+	Before   string // a property that goes before it if it is set, or "-"
 	values   []string
 }
 
 // Postures returns what is known of such properties, by id and name.
 var Postures = sync.OnceValue(func() (out []Posture) {
 	for r := range all(postureTSV) {
-		out = append(out, Posture{r.next(), r.next(), strings.Fields(r.next())})
+		p := Posture{ID: r.next(), Property: r.next(), values: strings.Fields(r.next())}
+		p.Before = r.next()
+		out = append(out, p)
 	}
 	return out
 })

@@ -63,11 +63,18 @@ func TestPublisher(t *testing.T) {
 	}
 }
 
-func TestCleartextUID(t *testing.T) {
-	if why, ok := CleartextUID("android.uid.phone"); !ok || why == "" {
-		t.Errorf("android.uid.phone: %q, %v", why, ok)
+func TestCleartextByDesign(t *testing.T) {
+	prev := ""
+	for r := range all(cleartextTSV) {
+		if string(r) <= prev {
+			t.Errorf("not sorted at %q", r)
+		}
+		prev = string(r)
+		if why, ok := CleartextByDesign(r.next()); !ok || why == "" {
+			t.Errorf("%s: %q, %v", prev, why, ok)
+		}
 	}
-	if _, ok := CleartextUID("android.uid.system"); ok {
+	if _, ok := CleartextByDesign("android.uid.system"); ok {
 		t.Error("android.uid.system")
 	}
 }

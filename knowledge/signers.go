@@ -8,8 +8,8 @@ import (
 var (
 	//go:embed app-signers.tsv
 	appSignersTSV string
-	//go:embed cleartext-uids.tsv
-	cleartextUIDsTSV string
+	//go:embed cleartext-by-design.tsv
+	cleartextTSV string
 )
 
 // Publisher returns whose name a package carries, and whether a certificate (its SHA-256 in hex) is known to be that publisher's.
@@ -25,9 +25,9 @@ func Publisher(pkg, certSHA256 string) (publisher string, known bool) {
 	return publisher, known
 }
 
-// CleartextUID returns why AOSP's own apps of a shared uid declare that they use clear text, or false if they do not.
-func CleartextUID(uid string) (why string, ok bool) {
-	r, ok := first(cleartextUIDsTSV, uid)
+// CleartextByDesign returns why AOSP's app of a package name, or those of a shared uid, declare that they use clear text, or false if they do not.
+func CleartextByDesign(name string) (why string, ok bool) {
+	r, ok := first(cleartextTSV, name)
 	r.next()
 	return r.next(), ok
 }

@@ -18,7 +18,7 @@ type Act string
 const (
 	ActRun    Act = "runs"
 	ActModule Act = "loads into the kernel"
-	ActMount  Act = "mounts over its system"
+	ActMount  Act = "mounts" // over the place Over
 	ActCode   Act = "puts on a code path"
 	ActServe  Act = "starts as a remote shell"
 	ActFetch  Act = "fetches" // File is then where it lands, if that is known
@@ -28,7 +28,8 @@ const (
 type Launch struct {
 	Act     Act
 	File    string   // absolute, as far as it is known: what is not known stands as $name
-	Args    []string // of the program, as written
+	Over    string   // of a mount, the place that it hides
+	Args    []string // the command, as written
 	Starter string   // "service mounts", "on boot"
 	User    string
 	Label   string   // SELinux label that the init file names; "" if the policy decides
@@ -37,6 +38,7 @@ type Launch struct {
 	Via     []evidence.Ref // the lines that lead there, init's first, without At
 	// Conditional is set if a script asks something first, other than whether files are there.
 	Conditional bool
+	Read        bool   // a shell reads File, which then need not be executable
 	URL         string // where the file, or the text that is run, was fetched from
 	Writer      Writer // who can put another file in File's place
 }
@@ -46,6 +48,7 @@ type Writer struct {
 	Who        string // "any app", "app" (that of Package), "shell", "system", "root", "nobody"; "" if it cannot be told
 	Permission string // that any app must hold; "" if none
 	Package    string
+	Storage    bool // it lies on the shared storage, where no file is executable
 	// At is the line by which the phone's own init opens the place; zero if AOSP's table says it.
 	At evidence.Ref
 }
@@ -83,6 +86,29 @@ func (b *builder) launches() {
 	if p.Launches = l.out; l.tokens > maxTokens || len(l.out) >= maxLaunches {
 		b.gap(evidence.Init, evidence.Gap{At: l.last, Reason: evidence.TooLarge, Detail: "the scripts that init runs are too many or too long to follow to the end"})
 	}
+}
+
+// Happens reports whether anything of when, in the form of Launch.When, may come about. A value that is asked of a property which nothing
+// can change (ro.) must be that of this phone.
+func (p *Phone) Happens(when []string) bool {
+	return slices.ContainsFunc(when, func(w string) bool {
+		for t := range strings.SplitSeq(w, " && ") {
+			name, want, ok := strings.Cut(strings.TrimPrefix(t, "property:"), "=")
+			if v, set := p.Property(name); ok && strings.HasPrefix(name, "ro.") && set && v != want && want != "*" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// SwitchesSELinuxOff reports whether init itself orders SELinux to log what it forbids, and not to stop it.
+func (p *Phone) SwitchesSELinuxOff() bool {
+	return slices.ContainsFunc(p.Actions, func(a Action) bool {
+		return slices.ContainsFunc(a.Commands, func(c Command) bool {
+			return c.Name == "setenforce" && slices.Equal(c.Args, []string{"0"}) || c.Name == "write" && slices.Equal(c.Args, []string{"/sys/fs/selinux/enforce", "0"})
+		}) && p.Happens([]string{trigger(a.Triggers)})
+	})
 }
 
 type launcher struct {
@@ -164,7 +190,7 @@ func (l *launcher) add(x Launch) {
 func (l *launcher) mount(base Launch, file, over string) {
 	closed := strings.Contains(over, "$") || knowledge.BootPlace(path.Clean(over)+"/x", l.ph.Device.Android) == "nobody"
 	if closed && strings.HasPrefix(file, "/") && !strings.HasPrefix(file, "/dev/") {
-		base.Act, base.File = ActMount, file
+		base.Act, base.File, base.Over = ActMount, file, over
 		l.add(base)
 	}
 }
@@ -296,7 +322,9 @@ func (s *shell) dispatch(c shellCommand) (url string) {
 		case "shell":
 			s.shellCall(c, args)
 		case "source":
-			if len(args) > 0 {
+			if len(args) > 0 && strings.HasPrefix(args[0], "/") {
+				b.File, b.URL, b.Read = args[0], s.fetched[args[0]], true
+				s.add(b)
 				s.follow(c, args[0], nil, true)
 			}
 		case "runtime":
@@ -393,14 +421,14 @@ func (s *shell) shellCall(c shellCommand, args []string) {
 				return
 			}
 			b := s.launch(c)
-			b.Act, b.File, b.URL = ActRun, a, s.fetched[a]
+			b.Act, b.File, b.URL, b.Read = ActRun, a, s.fetched[a], true
 			s.add(b)
 			s.follow(c, a, args[i+1:], true)
 			return
 		}
 	}
 	b := s.launch(c)
-	if b.Act = ActRun; strings.HasPrefix(c.in, "/") {
+	if b.Act, b.Read = ActRun, true; strings.HasPrefix(c.in, "/") {
 		b.File, b.URL = c.in, s.fetched[c.in]
 		s.add(b)
 		s.follow(c, c.in, nil, true)
@@ -561,8 +589,8 @@ func (p *Phone) writer(file string, dirs map[string]initDir) Writer {
 func writerOf(role string) Writer {
 	who, what, _ := strings.Cut(role, " ")
 	switch who {
-	case "app":
-		return Writer{Who: "any app", Permission: what}
+	case "app", "storage":
+		return Writer{Who: "any app", Permission: what, Storage: who == "storage"}
 	case "owner":
 		return Writer{Who: "app", Package: what}
 	}

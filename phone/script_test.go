@@ -29,6 +29,9 @@ func launches(t testing.TB, files map[string]string) string {
 		if l.User != "root" {
 			fmt.Fprintf(&b, " as %s", l.User)
 		}
+		if l.Read {
+			b.WriteString(" by a shell")
+		}
 		if l.Conditional {
 			b.WriteString(" if")
 		}
@@ -44,22 +47,22 @@ func TestScripts(t *testing.T) {
 		{"/data/a -x\n", "runs /data/a 1\n"},
 		{"# /data/a\necho '/data/b' \"/data/c\"\n", ""},
 		{"D=/data\n$D/a\n${D}/b; nice -n 5 \"$D/c\" & ${E:-/cache}/d\n", "runs /data/a 2\nruns /data/b 3\nruns /data/c 3\nruns /cache/d 3\n"},
-		{"nohup busybox sh /data/a >/dev/null 2>&1 &\n", "runs /data/a 1\n"},
-		{"if [ -f /data/a ]; then\n  sh /data/a\nfi\n[ -x /data/b ] && /data/b\n", "runs /data/a 2\nruns /data/b 4\n"},
-		{"if [ $(getprop x) = 1 ]; then\n  . /data/a\nelse\n  /data/b\nfi\n/data/c\n", "runs /data/b if 4\nruns /data/c 6\n"},
+		{"nohup busybox sh /data/a >/dev/null 2>&1 &\n", "runs /data/a by a shell 1\n"},
+		{"if [ -f /data/a ]; then\n  sh /data/a\nfi\n[ -x /data/b ] && /data/b\n", "runs /data/a by a shell 2\nruns /data/b 4\n"},
+		{"if [ $(getprop x) = 1 ]; then\n  . /data/a\nelse\n  /data/b\nfi\n/data/c\n", "runs /data/a by a shell if 2\nruns /data/b if 4\nruns /data/c 6\n"},
 		{"getprop x && /data/a\n/data/b", "runs /data/a if 1\nruns /data/b 2\n"},
-		{"for f in /data/i/*; do sh $f; done\nfor f in /data/1 /cache/2; do $f; done", "runs /data/i/* 1\nruns /cache/2 2\nruns /data/1 2\n"},
+		{"for f in /data/i/*; do sh $f; done\nfor f in /data/1 /cache/2; do $f; done", "runs /data/i/* by a shell 1\nruns /cache/2 2\nruns /data/1 2\n"},
 		{"case $1 in\n/data/x) /data/a;;\none|two)\n/data/b ;;\nesac\n/data/c", "runs /data/a if 2\nruns /data/b if 4\nruns /data/c 6\n"},
 		{"X=$(/data/a)\nY=`/data/b`\nf() { /data/c; }\n((/data/d))", "runs /data/a 1\nruns /data/b 2\nruns /data/c 3\nruns /data/d 4\n"},
 		{"cat <<EOF > /x\n/data/a\nEOF\n/data/b", "runs /data/b 4\n"},
 		{"su -c '/data/a; /data/b' root\nsu 0 /data/c\nsh -c \"/data/d\"", "runs /data/a 1\nruns /data/b 1\nruns /data/c 2\nruns /data/d 3\n"},
 		{"insmod /data/m.ko a=b\nmount -o bind /data/a /system/a\nmount -t ext4 /dev/block/x /data\nmount -o bind /data/media /sdcard\nmount -o remount,rw /system\n",
-			"loads into the kernel /data/m.ko 1\nmounts over its system /data/a 2\n"},
+			"loads into the kernel /data/m.ko 1\nmounts /data/a 2\n"},
 		{"export LD_PRELOAD=/data/l.so:/system/lib/a.so\nCLASSPATH=/data/a.jar app_process / Main\nexec app_process -Djava.class.path=/data/b.jar / Main",
 			"puts on a code path /data/l.so 1\nputs on a code path /system/lib/a.so 1\nputs on a code path /data/a.jar 2\nputs on a code path /data/b.jar 3\n"},
 		{"wget -O /data/a http://h/a && sh /data/a\ncurl -s https://h/b | sh\n",
-			"fetches /data/a (http://h/a) 1\nruns /data/a (http://h/a) 1\nfetches  (https://h/b) 2\nruns  (https://h/b) 2\n"},
-		{"echo /data/h > /proc/sys/kernel/hotplug\nsh < /data/a", "runs /data/h 1\nruns /data/a 2\n"},
+			"fetches /data/a (http://h/a) 1\nruns /data/a (http://h/a) by a shell 1\nfetches  (https://h/b) 2\nruns  (https://h/b) by a shell 2\n"},
+		{"echo /data/h > /proc/sys/kernel/hotplug\nsh < /data/a", "runs /data/h 1\nruns /data/a by a shell 2\n"},
 		{"busybox telnetd -l /system/bin/sh\ntelnetd\nnc -l -p 1 -e sh\nnc h 1", "starts as a remote shell /system/xbin/busybox 1\n"},
 		{"/system/bin/y.sh /data/z\n", "runs /data/z y.sh 2\n"},
 		{"run-parts /system/etc/init.d", "runs /data/d 01d 2\n"},
@@ -96,8 +99,8 @@ service l /system/bin/l
 runs /data/b as shell at init.rc line 4
 runs /data/prop/c as system at init.rc line 5
 loads into the kernel /data/m.ko at init.rc line 6
-mounts over its system /data/x at init.rc line 7
-mounts over its system /data/y.img at init.rc line 9
+mounts /data/x at init.rc line 7
+mounts /data/y.img at init.rc line 9
 puts on a code path /data/z.jar at init.rc line 10
 runs /data/h at init.rc line 11
 `
@@ -128,6 +131,22 @@ on boot
 	} {
 		if w := p.writer(c[0], dirs); w.Who != c[1] {
 			t.Errorf("%s: %+v, want %s", c[0], w, c[1])
+		}
+	}
+}
+
+func TestHappens(t *testing.T) {
+	p := &Phone{Properties: []Property{{Name: "ro.build.type", Value: "user"}, {Name: "sys.x", Value: "1"}}}
+	for _, c := range []struct {
+		when []string
+		want bool
+	}{
+		{nil, false}, {[]string{"on boot"}, true}, {[]string{"property:ro.build.type=eng"}, false}, {[]string{"property:ro.build.type=eng", "on boot"}, true},
+		{[]string{"property:sys.x=2"}, true}, {[]string{"on boot && property:ro.build.type=eng"}, false}, {[]string{"property:ro.build.type=*"}, true},
+		{[]string{"property:ro.unknown=1"}, true},
+	} {
+		if got := p.Happens(c.when); got != c.want {
+			t.Errorf("%q: %v", c.when, got)
 		}
 	}
 }

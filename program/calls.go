@@ -139,21 +139,31 @@ func (p *Program) callsOf(m MethodID) []call {
 	return b.calls[b.first[k]:b.first[k+1]]
 }
 
+// anyWorthwhile reports whether one of an app's components reaches something of interest.
+func (p *Program) anyWorthwhile(sp int, what reaches) bool {
+	for _, c := range p.spaces[sp].pkg.Components {
+		if id := p.find(sp, p.syms.ids[c.Name]); id != 0 && c.Enabled && p.worthwhile(id, what) {
+			return true
+		}
+	}
+	return false
+}
+
 // newExtern looks up what is known of a method of the platform.
 func (p *Program) newExtern(class, sel Sym) extern {
 	e := extern{class: class, sel: sel}
 	name, proto := cutSel(p.syms.text[sel])
 	cls := p.syms.text[class]
-	facts := knowledge.Facts(name)
+	facts := p.facts(name)
 	for i := range facts {
 		f := &facts[i]
 		if f.Proto != "" && f.Proto != proto {
 			continue
 		}
-		if f.Class == cls || knowledge.IsSubclass(cls, f.Class) {
+		if f.Class == cls || knowledge.IsSubclass(cls, f.Class) || f.Class == "Landroid/os/Binder;" && strings.HasSuffix(cls, "$Stub;") {
 			e.facts = append(e.facts, f)
 			switch f.Role {
-			case knowledge.RoleEffect:
+			case knowledge.RoleEffect, knowledge.RoleSink:
 				e.reaches |= reachesEffect
 			case knowledge.RoleSource:
 				e.reaches |= reachesSource
@@ -161,7 +171,29 @@ func (p *Program) newExtern(class, sel Sym) extern {
 		}
 	}
 	e.model = p.findModel(cls, name)
+	if _, known := knowledge.Class(cls); !known && len(e.facts) == 0 && e.model.f == nil && cls != "" && !platformName(cls) {
+		e.absent = true
+	}
 	return e
+}
+
+// platformName reports whether a class has a name of the platform's, so that AOSP's tables, which leave out what
+// is hidden, speak for it.
+func platformName(cls string) bool {
+	for _, p := range [...]string{"Landroid/", "Ljava/", "Ljavax/", "Lcom/android/internal/", "Ldalvik/", "Llibcore/", "Lorg/", "Lsun/", "["} {
+		if strings.HasPrefix(cls, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// facts returns what is known of methods of a name.
+func (p *Program) facts(name string) []knowledge.Fact {
+	if p.rules != nil {
+		return p.rules.facts[name]
+	}
+	return knowledge.Facts(name)
 }
 
 func cutSel(sel string) (name, proto string) {
@@ -210,7 +242,7 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 	type key struct{ class, sel Sym }
 	callers := map[key][]MethodID{} // who calls a method, as resolved upwards
 	news := map[Sym][]MethodID{}    // who creates an object of a class
-	var work []MethodID
+	var work, starters []MethodID
 	mark := func(m MethodID) {
 		if p.relevant[m]&what == 0 {
 			p.relevant[m] |= what
@@ -240,8 +272,12 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 				}
 				t := d.targets[c.ref]
 				if t.method == 0 {
-					if p.externs[t.extern].reaches&what != 0 {
+					x := &p.externs[t.extern]
+					if x.reaches&what != 0 {
 						mark(m)
+					}
+					if x.model.starts {
+						starters = append(starters, m)
 					}
 				} else if p.dexes[p.methods[t.method].dex].space != sp && p.relevant[t.method]&what != 0 {
 					mark(m)
@@ -274,7 +310,17 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 			}
 		}
 	}
-	for len(work) > 0 {
+	forward := p.spaces[sp].pkg != nil
+	for len(work) > 0 || forward {
+		if len(work) == 0 { // all but what starts a component of the app that has turned out relevant
+			forward = false
+			if p.anyWorthwhile(sp, what) {
+				for _, m := range starters {
+					mark(m)
+				}
+			}
+			continue
+		}
 		m := work[len(work)-1]
 		work = work[:len(work)-1]
 		mm := &p.methods[m]

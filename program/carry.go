@@ -86,8 +86,20 @@ func (r *run) concat(a, b value) value {
 		if v.kind == text {
 			v.kind = b.kind
 		}
-	case a.kind == text || a.kind == prefix:
+	case a.kind == text && r.texts[a.n] != "" || a.kind == prefix:
 		v = value{kind: prefix, n: a.n}
+	case a.kind == suffix && b.kind == text:
+		if v = r.text(r.texts[a.n] + r.texts[b.n]); v.kind == text {
+			v.kind = suffix
+		}
+	case a.kind == rooted || (a.kind == suffix || a.kind == anything && a.alts == 0) && !r.callers(a.taint) && r.callers(b.taint):
+		v = value{kind: rooted}
+	case b.kind == text && r.texts[b.n] != "" || b.kind == suffix:
+		v = value{kind: suffix, n: b.n}
+	case a.kind == text: // nothing was put before it
+		v = b
+	case b.kind == text:
+		v = a
 	}
 	v.taint = t
 	return v
@@ -262,6 +274,8 @@ func (r *run) incoming(s *site, kind, name string, key uint32) value {
 			case r.objects[o].incoming != "":
 				words := r.objects[o].incoming
 				v = value{typ: out.typ, taint: r.labelSets.union(r.objects[o].label, r.mark(kind, name, words, false, r.at(s.f, s.in.PC)))}
+			case r.p.syms.text[r.objects[o].class] == "Landroid/os/Parcel;": // filled by whoever answered
+				v = value{typ: out.typ, taint: r.mark("stored", "", "the answer of another part of the phone", true, r.at(s.f, s.in.PC))}
 			case r.objects[o].cid == 0:
 				v = intVal(0) // made here and never filled
 			}
@@ -410,6 +424,9 @@ func (r *run) handOver(s *site) {
 			}
 			r.started["obj"+strconv.Itoa(int(o))]++
 			for _, k := range r.p.callBacks(c) {
+				if r.whole {
+					r.listeners = append(r.listeners, listener{r.objVal(o), k.sel, r.at(s.f, s.in.PC)})
+				}
 				args := make([]value, 0, 4)
 				if k.gesture {
 					r.gesture++

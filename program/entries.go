@@ -218,7 +218,9 @@ func (p *Program) runComponent(sp int, c *phone.Component, cid ClassID) *run {
 		l.conds = 0
 		in := r.incomingObject("Landroid/content/Intent;", "a broadcast")
 		for _, h := range [1]int{len(r.hits)} {
+			r.driving = i + 1
 			r.driveReceiver(&l, d, in)
+			r.driving = 0
 			for k := h; k < len(r.hits); k++ {
 				r.hits[k].dynamic = i + 1
 			}
@@ -308,7 +310,7 @@ func (r *run) argument(letter byte, sel string, i int, intent value) value {
 
 // runMethod interprets one method of the platform's call-backs and keeps what it left on the heap.
 func (r *run) runMethod(cur *local, m MethodID, args []value, up *chain) value {
-	r.limit = min(r.steps+maxSteps/3, maxSteps) // no method may use up what the others need
+	r.limit = min(r.steps+r.budget/3, r.budget) // no method may use up what the others need
 	if r.cut {
 		r.unfinished, r.cut = true, false
 	}
@@ -329,18 +331,37 @@ func (r *run) driveBinder(cur *local, b value, up *chain) {
 			}
 			continue
 		}
-		id, ok := r.p.syms.ids["onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z"]
-		if !ok {
-			continue
-		}
-		m := r.p.dispatch(c, id)
+		m := r.p.dispatch(c, r.p.syms.ids["onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z"])
 		if m == 0 || r.p.methods[m].code == 0 {
+			if strings.HasSuffix(r.p.syms.text[r.p.outside(c)], "$Stub;") {
+				r.driveStub(cur, o, up)
+			}
 			continue
 		}
 		reply := r.objVal(r.newObject(r.p.syms.ids["Landroid/os/Parcel;"], 0))
 		args := []value{r.objVal(o), {}, r.argument('p', "", 0, value{}), reply, {}}
 		r.runMethod(cur, m, args, up)
 		r.handedBack(cur, m, reply, up)
+	}
+}
+
+// driveStub calls the methods of a binder whose stub, which would read the parcel, is not in the evidence.
+func (r *run) driveStub(cur *local, o uint32, up *chain) {
+	c := r.objects[o].cid
+	parcel := value{taint: r.mark("parcel", "", "the caller's parcel", false, nil)}
+	for m := r.p.classes[c].methods[0]; m < r.p.classes[c].methods[1]; m++ {
+		mm := &r.p.methods[m]
+		name, proto := cutSel(r.p.syms.text[mm.sel])
+		if mm.code == 0 || mm.access&(accStatic|accSynth) != 0 || mm.access&1 == 0 || name[0] == '<' {
+			continue
+		}
+		args := []value{r.objVal(o)}
+		for _, t := range paramTypes(proto) {
+			v := parcel
+			v.typ = r.p.syms.ids[t]
+			args = append(args, v)
+		}
+		r.handedBack(cur, m, r.runMethod(cur, m, args, up), up)
 	}
 }
 
@@ -370,6 +391,9 @@ func (r *run) driveReceiver(cur *local, d dynamicReceiver, in value) {
 // handedBack records the personal data in what goes back to the caller. An object of the app's own class
 // that the platform asks for its contents (a cursor) is asked.
 func (r *run) handedBack(cur *local, m MethodID, v value, up *chain) {
+	if _, proto := cutSel(r.p.syms.text[r.p.methods[m].sel]); v.kind != object && !strings.Contains(proto[strings.IndexByte(proto, ')')+1:], ";") {
+		return // yes, no, or how many: that is not the data
+	}
 	t := r.deep(cur.heap, v)
 	for _, o := range r.objectsOf(v) {
 		c := r.objects[o].cid
@@ -399,13 +423,13 @@ func (r *run) handedBack(cur *local, m MethodID, v value, up *chain) {
 }
 
 // cursorMethod are the methods by which the platform reads a cursor.
-var cursorMethod = map[string]bool{"getString": true, "getBlob": true, "getLong": true, "getInt": true, "getShort": true, "fillWindow": true, "getExtras": true, "respond": true}
+var cursorMethod = map[string]bool{"getString": true, "getBlob": true, "getLong": true, "getInt": true, "getShort": true, "fillWindow": true, "getColumnNames": true, "getExtras": true, "respond": true}
 
 // startComponent follows an intent to the component of the same app that it names.
-func (r *run) startComponent(s *site, intent value, kind string) {
+func (r *run) startComponent(s *site, intent value, kind string) (binder value) {
 	pkg := r.p.spaces[r.space].pkg
 	if pkg == nil || r.depth > 24 {
-		return
+		return value{}
 	}
 	var names []string
 	var actions []string
@@ -447,14 +471,16 @@ func (r *run) startComponent(s *site, intent value, kind string) {
 		up := r.chainOf(s.f.m, s.in.PC, "starts "+kind+" "+c.Name, s.f.up)
 		before := s.cur.state
 		obj := r.create(r.space, s.cur, r.p.classes[cid].name, up)
-		r.driveInside(s.cur, obj, c.Kind, intent, up)
+		binder = r.driveInside(s.cur, obj, c.Kind, intent, up)
 		s.cur.conds = before.conds
 		r.started[c.Name]--
 	}
+	return binder
 }
 
-// driveInside is drive for a component that the app itself starts: what was decided before still holds.
-func (r *run) driveInside(cur *local, obj value, kind phone.Kind, intent value, up *chain) {
+// driveInside is drive for a component that the app itself starts: what was decided before still holds. It
+// returns a service's binder.
+func (r *run) driveInside(cur *local, obj value, kind phone.Kind, intent value, up *chain) (binder value) {
 	r.fieldPut(cur, obj, keyIntent, intent)
 	cid := r.objects[r.objectsOf(obj)[0]].cid
 	for _, lc := range lifecycle[kind] {
@@ -470,11 +496,15 @@ func (r *run) driveInside(cur *local, obj value, kind phone.Kind, intent value, 
 		for i := range len(lc.args) {
 			args = append(args, r.argument(lc.args[i], lc.sel, i, intent))
 		}
-		_, st, ok := r.call(m, args, cur.state, up)
+		v, st, ok := r.call(m, args, cur.state, up)
 		if ok {
 			cur.heap = r.joinHeap(cur.heap, st.heap, r.plain)
 		}
+		if v.kind == object {
+			binder = v
+		}
 	}
+	return binder
 }
 
 // register notes a receiver that code registers.
@@ -512,6 +542,9 @@ func (r *run) paths(c *phone.Component) []Path {
 	best := map[string]Path{}
 	for i := range r.hits {
 		h := &r.hits[i]
+		if h.dynamic > 0 { // what came in through the component's own door came past that door's guard
+			h.steered = r.bornIn(h.steered, h.dynamic)
+		}
 		if !h.data && !h.plain && !r.callers(h.steered) {
 			continue // it does what it was written to do, whoever asks
 		}
@@ -530,6 +563,17 @@ func (r *run) paths(c *phone.Component) []Path {
 		return cmp.Or(cmp.Compare(a.Entry.What, b.Entry.What), cmp.Compare(a.Effect.ID, b.Effect.ID), evidence.Compare(a.At, b.At))
 	})
 	return out
+}
+
+// bornIn keeps the labels that were read while one receiver was driven.
+func (r *run) bornIn(set uint32, driving int) uint32 {
+	var s []uint32
+	for _, l := range r.labelSets.items[set] {
+		if r.labels[l].born == driving {
+			s = append(s, l)
+		}
+	}
+	return r.labelSets.intern(s)
 }
 
 func better(a, b *Path) bool {
@@ -648,7 +692,7 @@ func (r *run) describe(c *chain) Step {
 
 func (r *run) labelAt(c *chain) string {
 	for i := range r.labels {
-		if l := &r.labels[i]; l.chain == c && incomingKind[l.kind] {
+		if l := &r.labels[i]; l.chain == c && (incomingKind[l.kind] || l.kind == flowSource.ID) {
 			return Input{l.kind, l.key}.String()
 		}
 	}

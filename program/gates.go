@@ -124,11 +124,13 @@ func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok
 		default:
 			g.What, g.Holds, g.Platform = guardWords(pg)+", asked for in code", worth(pg.Holds), pg.Platform
 		}
-	case t.op == "signature" && yes, has.signature && positive && t.op != "null" && t.op != "above" && t.op != "below":
+	case t.op == "signature" && yes, has.signature && positive && t.op != "listed" && t.op != "null" && t.op != "above" && t.op != "below":
 		g.What, g.Holds = "the caller's signature is compared in code", GateHolds
-	case has.listed && t.op == "null" && !yes:
+	case has.listed && t.op == "null" && !yes, has.identity && t.op == "listed" && yes:
 		g.What, g.Holds = "the caller is looked up in a list", GateHolds
-	case has.identity && positive && (t.op != "above" && t.op != "below" && t.op != "null" || t.op == "below" && appUID(t.right)):
+	case has.caller && t.op == "listed" && yes:
+		g.What, g.Holds = "what comes in must be on a list that the app keeps", GateUnknown
+	case has.identity && positive && t.op != "listed" && (t.op != "above" && t.op != "below" && t.op != "null" || t.op == "below" && appUID(t.right)):
 		g.What, g.Holds = "who calls is compared in code", GateHolds
 		if t.right != "" && t.op != "null" {
 			g.What += " with " + strconv.Quote(t.right)
@@ -145,6 +147,12 @@ func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok
 		return g, act, is
 	case has.stored && positive:
 		g.What, g.Holds = "a value kept on the phone"+named(key)+" must be set", GateUnknown
+		switch {
+		case key == "":
+			g.What = "what another part of the phone answers must be right"
+		case strings.HasPrefix(key, "L"):
+			g.What = "it depends on " + key + ", whose code is not in the evidence"
+		}
 	case has.caller && t.op == "contains" && t.right == ".." && !yes && kind != nil && strings.HasSuffix(kind.ID, "file"):
 		g.What, g.Holds = "a path that climbs out of its folder is refused", GateHolds
 	case has.caller && t.op == "starts with" && yes && strings.Contains(t.right, "/") && kind != nil && strings.HasSuffix(kind.ID, "file"):

@@ -40,7 +40,12 @@ type run struct {
 	limit      int
 	cut        bool // the budget ended it
 	unfinished bool // it ended a method before
-	unknown    int  // calls whose target could not be told
+	budget     int  // steps of the whole run
+	whole      bool // the whole app is driven, not one way in
+	leaks      []leak
+	listeners  []listener
+	lives      map[string]value
+	unknown    int // calls whose target could not be told
 	hits       []hit
 	hitIDs     map[string]bool
 	depth      int
@@ -52,6 +57,7 @@ type run struct {
 	stopping   map[uint32]bool   // see stops
 	guardSets  map[uint32]uint32 // see guardsIn
 	dynamic    []dynamicReceiver
+	driving    int // 0, or 1 + index of the receiver registered in code that is being driven
 	gesture    int // >0 while code runs that only a person at the screen sets off
 	started    map[string]int
 	noQuick    int
@@ -102,7 +108,7 @@ type hit struct {
 
 func newRun(p *Program, e *Entry, space int) *run {
 	r := &run{
-		p: p, root: e, space: space, limit: maxSteps,
+		p: p, root: e, space: space, limit: maxSteps, budget: maxSteps,
 		texts: []string{""}, textIDs: map[string]int64{"": 0},
 		labels: make([]label, 1), objects: make([]objectInfo, 1), tests: make([]test, 1),
 		testIDs: map[test]uint32{}, chains: map[chain]*chain{}, labelOf: map[labelKey]uint32{},
@@ -160,7 +166,7 @@ func (r *run) mark(kind, key, words string, guard bool, at *chain) uint32 {
 	id, ok := r.labelOf[k]
 	if !ok {
 		id = uint32(len(r.labels))
-		r.labels = append(r.labels, label{kind: kind, key: key, guard: guard, chain: at, words: words})
+		r.labels = append(r.labels, label{kind: kind, key: key, guard: guard, chain: at, words: words, born: r.driving})
 		r.labelOf[k] = id
 	}
 	return r.labelSets.intern([]uint32{id})
@@ -1114,7 +1120,7 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 		return f.to(in.Next, cur)
 	}
 	definite := func(v value) bool {
-		return v.kind == text || v.kind == prefix || v.kind == classRef || v.kind == object && !v.maybe
+		return v.kind == text || v.kind == prefix || v.kind == suffix || v.kind == rooted || v.kind == classRef || v.kind == object && !v.maybe
 	}
 	if b.isNull() && definite(a) || a.isNull() && definite(b) { // compared with null
 		if op == 1 {
@@ -1132,6 +1138,9 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 	}
 	if b.kind == number && a.alts != 0 && a.kind == anything {
 		var yes, no []alternative
+		// Where a null is among the alternatives, code says "no" with it, and what is unknown is something.
+		explicit := b.n == 0 && slices.ContainsFunc(r.altLists[a.alts], func(x alternative) bool { return x.kind == number && x.n == 0 }) &&
+			a.typ != 0 && strings.ContainsAny(r.p.syms.text[a.typ][:1], "L[")
 		for _, x := range r.altLists[a.alts] {
 			switch {
 			case x.kind == number:
@@ -1140,7 +1149,7 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 				} else {
 					no = append(no, x)
 				}
-			case x.kind == anything || b.n != 0:
+			case (x.kind == anything || b.n != 0) && !explicit:
 				yes, no = append(yes, x), append(no, x)
 			default: // a text is not null
 				if op == 1 {

@@ -105,6 +105,12 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 		targets = slices.DeleteFunc(targets, func(m MethodID) bool { return r.p.methods[m].code == 0 })
 	}
 
+	var given value
+	ruled := false
+	if r.p.rules != nil && t.method != 0 {
+		given, ruled = r.ruled(f, cur, in, args, t.method, wrote, !static)
+	}
+
 	did := false
 	var out local
 	if len(targets) > 0 {
@@ -140,7 +146,28 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 	if did {
 		cur.res, cur.state = out.res, out.state
 	}
+	if ruled {
+		cur.res = given
+	}
 	return r.withHandlers(f, cur, in, before, did)
+}
+
+// ruled applies sources and sinks that are methods of the app itself.
+func (r *run) ruled(f *frame, cur *local, in *dex.Insn, args []value, m MethodID, wrote Sym, inst bool) (value, bool) {
+	name, proto := cutSel(r.p.syms.text[r.p.methods[m].sel])
+	for i := range r.p.rules.facts[name] {
+		fact := &r.p.rules.facts[name][i]
+		if fact.Proto != proto || fact.Class != r.p.syms.text[wrote] && !r.p.isA(r.p.methods[m].class, fact.Class) {
+			continue
+		}
+		s := &site{f: f, cur: cur, in: in, args: args, name: name, proto: proto, class: wrote, sp: f.b.dex.space, inst: inst}
+		if fact.Role == knowledge.RoleSink {
+			r.sink(s)
+		} else if v, ok := r.source(s, fact); ok {
+			return v, true
+		}
+	}
+	return value{}, false
 }
 
 // externOf looks up a method of the platform that no reference of its DEX names.
@@ -311,6 +338,8 @@ func (r *run) external(s *site) value {
 		switch fact.Role {
 		case knowledge.RoleEffect:
 			r.effect(s, fact)
+		case knowledge.RoleSink:
+			r.sink(s)
 		case knowledge.RoleGuard:
 			out, given = r.guard(s, fact), true
 		case knowledge.RoleSource:
@@ -328,6 +357,10 @@ func (r *run) external(s *site) value {
 	}
 	r.handOver(s)
 	v := r.general(s)
+	if x.absent && v.kind == anything && !strings.HasSuffix(s.proto, ")V") {
+		name := r.p.syms.text[s.class] + "." + s.name
+		v.taint = r.labelSets.union(v.taint, r.mark("stored", name, "code that is not there", true, r.at(s.f, s.in.PC)))
+	}
 	if given {
 		return out
 	}
@@ -353,13 +386,43 @@ func (r *run) effect(s *site, fact *knowledge.Fact) {
 		}
 		sure = len(got) == 1
 	}
-	h := hit{kind: fact.Kind, chain: r.at(s.f, s.in.PC), conds: s.cur.conds, gesture: r.gesture > 0, sure: sure, plain: len(fact.Args) == 0}
+	kind := r.kindOf(s, fact)
+	h := hit{kind: kind, chain: r.at(s.f, s.in.PC), conds: s.cur.conds, gesture: r.gesture > 0, sure: sure, plain: len(fact.Args) == 0}
 	for _, a := range fact.Args {
 		v := s.arg(a)
 		h.steered = r.labelSets.union(h.steered, r.deep(s.cur.heap, v))
 		h.fixed = append(h.fixed, r.textsOf(s.cur, v)...)
 	}
 	r.record(h)
+}
+
+// kindOf is the kind of an effect or source on a path: another one if the outsider chooses the path in part
+// only, because its beginning or its end is fixed.
+func (r *run) kindOf(s *site, fact *knowledge.Fact) *knowledge.FactKind {
+	if fact.Named == nil || len(fact.Args) == 0 {
+		return fact.Kind
+	}
+	v := r.content(s.cur, s.arg(fact.Args[0]))
+	if v.kind == rooted || v.kind == prefix && r.texts[v.n] != "" || v.kind == suffix && strings.Contains(r.texts[v.n], "/") {
+		return fact.Named
+	}
+	return fact.Kind
+}
+
+// sink records the labels that a sink is given.
+func (r *run) sink(s *site) {
+	if !r.whole {
+		return
+	}
+	var t uint32
+	for _, a := range s.args {
+		t = r.labelSets.union(t, r.deep(s.cur.heap, a))
+	}
+	for _, l := range r.labelSets.items[t] {
+		if k := (leak{l, r.at(s.f, s.in.PC)}); !r.labels[l].guard && !slices.Contains(r.leaks, k) && len(r.leaks) < 4096 {
+			r.leaks = append(r.leaks, k)
+		}
+	}
 }
 
 // maxHits bounds what one way in reports: the same effect at many places tells no more than at some.
@@ -466,7 +529,8 @@ func (r *run) source(s *site, fact *knowledge.Fact) (value, bool) {
 			return value{}, false
 		}
 	}
-	l := r.mark(fact.Kind.ID, "", fact.Kind.Words, false, at)
+	kind := r.kindOf(s, fact)
+	l := r.mark(kind.ID, "", kind.Words, false, at)
 	if lab := &r.labels[r.labelSets.items[l][0]]; lab.conds == 0 {
 		lab.conds = s.cur.conds
 	}

@@ -115,6 +115,7 @@ type extern struct {
 	facts []*knowledge.Fact
 	model model
 	reaches
+	absent bool // a class that neither the evidence nor AOSP has
 }
 
 // A space is what one class loader sees: an app's own DEX files, then the libraries it uses.

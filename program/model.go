@@ -12,6 +12,8 @@ type model struct {
 	f func(*run, *site) value
 	// hands says that the call hands control to other code of the phone: a component, a thread, a listener.
 	hands bool
+	// starts says that it starts another component.
+	starts bool
 }
 
 type modelOf struct {
@@ -40,6 +42,11 @@ func modelTable() map[string][]modelOf {
 	hand := func(class, names string, f func(*run, *site) value) {
 		for n := range strings.FieldsSeq(names) {
 			models[n] = append(models[n], modelOf{class, model{f: f, hands: true}})
+		}
+	}
+	start := func(class, names string, f func(*run, *site) value) {
+		for n := range strings.FieldsSeq(names) {
+			models[n] = append(models[n], modelOf{class, model{f: f, hands: true, starts: true}})
 		}
 	}
 	const (
@@ -381,6 +388,15 @@ func modelTable() map[string][]modelOf {
 		}
 		return out
 	}
+	listed := func(r *run, s *site) value {
+		v := r.content(s.cur, s.arg(1))
+		if v.taint == 0 {
+			return value{}
+		}
+		return value{test: r.ask(test{op: "listed", left: v.taint, method: s.f.m, pc: s.in.PC, yes: 1})}
+	}
+	on("Ljava/util/Collection;", "contains containsAll", listed)
+	on("Ljava/util/Map;", "containsKey containsValue", listed)
 	on("Ljava/util/Iterator;", "next", take)
 	on("Ljava/util/Map$Entry;", "getValue getKey", take)
 	on("Ljava/util/Collection;", "get getFirst getLast remove poll peek pop removeFirst removeLast element take", take)
@@ -426,8 +442,12 @@ func modelTable() map[string][]modelOf {
 	})
 	for n := range strings.FieldsSeq("String Int Long Byte Float Double Bundle StrongBinder Value Parcelable Serializable StringList StringArray ByteArray TypedObject FileDescriptor CharSequence TypedList") {
 		on(parcel, "write"+n, func(r *run, s *site) value {
+			v := s.arg(1)
+			if s.name == "writeInt" || s.name == "writeByte" { // counts and answers, not the data itself
+				v = value{}
+			}
 			for _, o := range r.objectsOf(s.arg(0)) {
-				r.write(s.cur, o, keyAll, s.arg(1), false)
+				r.write(s.cur, o, keyAll, v, false)
 			}
 			return value{}
 		})
@@ -444,23 +464,29 @@ func modelTable() map[string][]modelOf {
 
 	// Components.
 	on("Landroid/app/Activity;", "getIntent", func(r *run, s *site) value { return r.fieldGet(s.cur, s.arg(0), keyIntent, 0) })
-	hand(ctx, "startService startForegroundService startServiceAsUser bindService bindServiceAsUser", func(r *run, s *site) value {
+	start(ctx, "startService startForegroundService startServiceAsUser", func(r *run, s *site) value {
 		r.startComponent(s, s.arg(1), "service")
 		return value{}
 	})
-	hand(ctx, "sendBroadcast sendOrderedBroadcast sendStickyBroadcast sendBroadcastAsUser sendOrderedBroadcastAsUser", func(r *run, s *site) value {
+	start(ctx, "bindService bindServiceAsUser", func(r *run, s *site) value {
+		if b := r.startComponent(s, s.arg(1), "service"); b.kind == object {
+			r.callBack(s, s.arg(2), "onServiceConnected:(Landroid/content/ComponentName;Landroid/os/IBinder;)V", value{}, b)
+		}
+		return value{}
+	})
+	start(ctx, "sendBroadcast sendOrderedBroadcast sendStickyBroadcast sendBroadcastAsUser sendOrderedBroadcastAsUser", func(r *run, s *site) value {
 		r.startComponent(s, s.arg(1), "receiver")
 		return value{}
 	})
-	hand("Landroid/support/v4/content/LocalBroadcastManager;", "sendBroadcast", func(r *run, s *site) value {
+	start("Landroid/support/v4/content/LocalBroadcastManager;", "sendBroadcast", func(r *run, s *site) value {
 		r.startComponent(s, s.arg(1), "receiver")
 		return value{}
 	})
-	hand(ctx, "startActivity startActivityForResult startActivityAsUser", func(r *run, s *site) value {
+	start(ctx, "startActivity startActivityForResult startActivityAsUser", func(r *run, s *site) value {
 		r.startComponent(s, s.arg(1), "activity")
 		return value{}
 	})
-	hand("Landroid/app/Activity;", "startActivityForResult", func(r *run, s *site) value {
+	start("Landroid/app/Activity;", "startActivityForResult", func(r *run, s *site) value {
 		r.startComponent(s, s.arg(1), "activity")
 		return value{}
 	})
@@ -526,8 +552,8 @@ func modelTable() map[string][]modelOf {
 		}
 		return value{}
 	}
-	hand("Landroid/app/PendingIntent;", "send", send)
-	hand("Landroid/app/AlarmManager;", "set setExact setRepeating setInexactRepeating setWindow setAndAllowWhileIdle setExactAndAllowWhileIdle setAlarmClock", send)
+	start("Landroid/app/PendingIntent;", "send", send)
+	start("Landroid/app/AlarmManager;", "set setExact setRepeating setInexactRepeating setWindow setAndAllowWhileIdle setExactAndAllowWhileIdle setAlarmClock", send)
 	hand("Landroid/os/AsyncTask;", "execute executeOnExecutor", func(r *run, s *site) value {
 		a := s.arg(1)
 		if s.name == "executeOnExecutor" {

@@ -65,6 +65,7 @@ type Program struct {
 	subs      map[Sym][]ClassID // direct subclasses and implementers by descriptor
 	bodies    []bodies
 	models    map[string][]modelOf
+	rules     *Rules // sources and sinks in place of knowledge's
 	relevant  []reaches
 	api       int
 	paths     []Path
@@ -101,7 +102,8 @@ var wellKnown = strings.Fields(`run:()V call:()Ljava/lang/Object; [C [B [Ljava/l
 	Landroid/os/Parcel; Landroid/os/Message; Landroid/os/Bundle; Landroid/content/Intent; Landroid/content/ContentValues; Landroid/net/Uri;
 	what:I arg1:I arg2:I obj:Ljava/lang/Object; <init>:()V <clinit>:()V handleMessage:(Landroid/os/Message;)V
 	handleMessage:(Landroid/os/Message;)Z onPreExecute:()V doInBackground:([Ljava/lang/Object;)Ljava/lang/Object;
-	onPostExecute:(Ljava/lang/Object;)V Landroid/app/PendingIntent; Landroid/content/Context;`)
+	onServiceConnected:(Landroid/content/ComponentName;Landroid/os/IBinder;)V onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z
+	onFinish:()V onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V Landroid/app/PendingIntent; Landroid/content/Context;`)
 
 // Build reads all code of ph and finds the paths from its ways in to effects.
 func Build(ctx context.Context, ph *phone.Phone, progress func(evidence.Progress)) *Program {

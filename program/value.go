@@ -28,6 +28,8 @@ const (
 	number        // of any primitive type; null is number 0
 	text
 	prefix   // a text that begins with text n and goes on unknown
+	suffix   // a text that ends with text n, its beginning unknown
+	rooted   // a text whose beginning is unknown, but not an outsider's
 	classRef // a java.lang.Class; n is the descriptor
 	object   // n is an object set
 )
@@ -43,6 +45,7 @@ type label struct {
 	guard bool   // it answers who calls or whether he may
 	chain *chain // the calls that led to the place where it was read
 	conds uint32 // what was decided on the way there
+	born  int    // which driving of the run read it: 0 the component, else the receiver registered in code
 	words string
 }
 

@@ -112,6 +112,9 @@ func examine(c *check.Check, name string, raw []byte, dir func() string) []strin
 		return []string{err.Error()}
 	}
 	first, problems := p.run(c, dir(), p.archive, nil)
+	if p.seen == "" { // it could not be laid out or opened
+		return problems
+	}
 	problems = append(problems, p.compare(first, p.wants, "")...)
 
 	renamed, r, err := rename(p)

@@ -215,10 +215,10 @@ func (r *renamer) platform(name string) bool {
 	return slices.ContainsFunc(r.prefixes, func(p string) bool { return name+"." == p || strings.HasPrefix(name, p) }) || r.keep[name]
 }
 
+// name renames a dotted name, or a word that is a name wherever it stands.
 func (r *renamer) name(m string) string {
 	switch {
-	case strings.ContainsRune(`\%&`, rune(m[0])) || r.platform(m):
-		return m
+	case r.platform(m):
 	case strings.Contains(m, ".") || r.bare[m]:
 		return r.tokens(m)
 	}
@@ -295,14 +295,11 @@ func (r *renamer) text(s string) string {
 		case descriptor.MatchString(trimmed):
 			return r.class(s)
 		}
-		for p := range strings.SplitSeq(trimmed, "/") { // com.android.settings/.Main
-			if strings.Contains(p, ".") && r.platform(p) {
-				return s
-			}
-			break
+		if first, _, _ := strings.Cut(trimmed, "/"); strings.Contains(first, ".") && r.platform(first) {
+			return s // com.android.settings/.Main
 		}
 		return nameOrEscape.ReplaceAllStringFunc(s, func(m string) string {
-			if strings.ContainsRune(`\%&`, rune(m[0])) || r.platform(m) {
+			if r.platform(m) {
 				return m
 			}
 			return r.tokens(m)

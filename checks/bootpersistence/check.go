@@ -37,14 +37,15 @@ var Check = &check.Check{
 	Run: run,
 }
 
+const disclosure = "not shown to the owner where we looked: no setting lists what the phone starts by itself"
+
 func run(p *check.Pass) error {
 	for i := range p.Phone.Launches {
 		l := &p.Phone.Launches[i]
 		if l.User != "root" && l.User != "system" {
 			continue
 		}
-		f := check.Finding{Effect: "run a program as " + l.User, CWE: 732}
-		id := l.Writer.Who
+		f, id := check.Finding{Effect: "run a program as " + l.User, CWE: 732}, l.Writer.Who
 		switch w := l.Writer; {
 		case l.Act == phone.ActFetch:
 			f.Grade, f.Reach, f.Effect, f.CWE, id = check.Lead, check.Network, "fetch a file as "+l.User, 494, "fetches"
@@ -62,7 +63,7 @@ func run(p *check.Pass) error {
 			f.Grade, f.Reach = check.Weak, check.PreinstalledApp
 			if f.Package = p.Phone.Package(w.Package); f.Package == nil {
 				f.Reach = check.AnyApp
-				f.Gates = append(f.Gates, check.Gate{What: "an app of that name has to be on the phone: none was found in what was read, and who installs one has the folder", Holds: program.GateUnknown, At: l.At})
+				f.Gates = append(f.Gates, check.Gate{What: "an app of that name has to be on the phone: in what was read is none, and who installs one has the folder", At: l.At})
 			} else if f.Package.UID() == "android.uid.system" {
 				f.Grade = check.Lead
 			}
@@ -73,6 +74,10 @@ func run(p *check.Pass) error {
 			f.Grade, f.Reach, id = check.Lead, check.BootOnly, "system"
 		default:
 			continue
+		}
+		if l.Act == phone.ActRun && l.Writer.Storage && !l.Read {
+			f.Grade = check.Lead
+			f.Gates = append(f.Gates, check.Gate{What: "no file on the shared storage is executable", Holds: program.GateHolds, At: l.At})
 		}
 		launched(p, l, id, f)
 	}
@@ -86,26 +91,32 @@ func run(p *check.Pass) error {
 func launched(p *check.Pass, l *phone.Launch, id string, f check.Finding) {
 	f.Gates = append(f.Gates, confined(p.Phone, l.Label, l.At))
 	if l.Conditional {
-		f.Gates = append(f.Gates, check.Gate{What: "the script asks something first that was not read", Holds: program.GateUnknown, At: l.At})
+		f.Gates = append(f.Gates, check.Gate{What: "a condition in the script, which was not judged", At: l.At})
 	}
 	if f.Grade == check.Proven && slices.ContainsFunc(f.Gates, func(g check.Gate) bool { return g.Holds != program.GateDoesNotHold }) {
 		f.Grade = check.Weak
 	}
-	if !happens(p.Phone, l.When) {
+	if !p.Phone.Happens(l.When) {
 		f.Grade, f.State = check.Lead, check.Inactive
 	}
+	file := l.File
+	if l.Over != "" {
+		file += " over " + l.Over
+	}
 	f.Subject, f.MessageID, f.At = l.Starter, id, l.At
-	f.Args = []check.Arg{{Name: "does", Value: string(l.Act)}, {Name: "file", Value: l.File}, {Name: "user", Value: l.User}, {Name: "url", Value: l.URL},
+	f.Args = []check.Arg{{Name: "does", Value: string(l.Act)}, {Name: "file", Value: file}, {Name: "user", Value: l.User}, {Name: "url", Value: l.URL},
 		{Name: "permission", Value: l.Writer.Permission}, {Name: "app", Value: l.Writer.Package}}
-	start := "init reads this at " + cmp.Or(strings.Join(l.When, ", "), "no time that was found")
-	for i, at := range append(slices.Clone(l.Via), l.At) {
-		f.Witness = append(f.Witness, program.Step{At: at, What: []string{start, "which leads to this line of a script"}[min(i, 1)]})
+	what := "init reads this at " + cmp.Or(strings.Join(l.When, ", "), "no time that was found")
+	for _, at := range append(slices.Clone(l.Via), l.At) {
+		f.Witness = append(f.Witness, program.Step{At: at, What: what})
+		what = "which leads to this line of a script"
 	}
 	if l.Writer.At != (evidence.Ref{}) {
 		f.Witness = append(f.Witness, program.Step{At: l.Writer.At, What: "init itself opens the place to others"})
 	}
 	f.Innocent = "a hook for the maker's updates or tests; SELinux, whose policy was not read, may keep others from writing there, or the program from running"
-	report(p, f)
+	f.Disclosure, f.Vouchers = disclosure, []check.Voucher{check.PhoneItself, check.PlatformFact}
+	p.Report(f)
 }
 
 func socket(p *check.Pass, s *phone.Service) {
@@ -115,51 +126,25 @@ func socket(p *check.Pass, s *phone.Service) {
 		}
 		f := check.Finding{Grade: check.Weak, Reach: check.AnyApp, Effect: "talk to a service of root", CWE: 732, Subject: "service " + s.Name, MessageID: "socket", At: s.At,
 			Args: []check.Arg{{Name: "service", Value: s.Name}, {Name: "socket", Value: k.Name}}, Gates: []check.Gate{confined(p.Phone, s.Label, s.At)},
+			Disclosure: disclosure, Vouchers: []check.Voucher{check.PhoneItself, check.PlatformFact},
 			Innocent: "the service may ask who calls, or offer only what all may have; its code was not read"}
-		if f.Gates[0].Holds != program.GateDoesNotHold {
+		if f.Gates[0].Holds != program.GateDoesNotHold || !p.Phone.Happens(s.Start) {
 			f.Grade = check.Lead
 		}
-		if !happens(p.Phone, s.Start) {
-			f.Grade, f.State = check.Lead, check.Inactive
-		}
-		report(p, f)
+		p.Report(f)
 	}
-}
-
-func report(p *check.Pass, f check.Finding) {
-	f.Vouchers = []check.Voucher{check.PhoneItself, check.PlatformFact}
-	f.Disclosure = "not shown to the owner where we looked: no setting lists what the phone starts by itself"
-	p.Report(f)
 }
 
 // confined is SELinux as a gate. It confines services since Android 5 (API 21); what its policy says is not read.
 func confined(ph *phone.Phone, label string, at evidence.Ref) check.Gate {
 	g := check.Gate{What: "SELinux: what its policy allows was not read", At: at}
-	off := slices.ContainsFunc(ph.Actions, func(a phone.Action) bool {
-		return slices.ContainsFunc(a.Commands, func(c phone.Command) bool {
-			return c.Name == "setenforce" && slices.Equal(c.Args, []string{"0"}) || c.Name == "write" && slices.Equal(c.Args, []string{"/sys/fs/selinux/enforce", "0"})
-		})
-	})
 	switch {
 	case ph.API > 0 && ph.API < 21:
 		g.What, g.Holds = "SELinux: it does not confine services of this release yet", program.GateDoesNotHold
-	case off:
+	case ph.SwitchesSELinuxOff():
 		g.What, g.Holds = "SELinux: init switches it off", program.GateDoesNotHold
 	case label == "u:r:su:s0" && (ph.Device.BuildType == "userdebug" || ph.Device.BuildType == "eng"):
 		g.What, g.Holds = "SELinux: its domain su is not confined in a build for developers", program.GateDoesNotHold
 	}
 	return g
-}
-
-// happens reports whether anything that was read sets it off: an asked for value of a read-only property must be that of this phone.
-func happens(ph *phone.Phone, when []string) bool {
-	return slices.ContainsFunc(when, func(w string) bool {
-		for c := range strings.SplitSeq(w, " && ") {
-			name, value, ok := strings.Cut(strings.TrimPrefix(c, "property:"), "=")
-			if v, set := ph.Property(name); ok && strings.HasPrefix(name, "ro.") && set && v != value && value != "*" {
-				return false
-			}
-		}
-		return true
-	})
 }

@@ -22,10 +22,10 @@ var Check = &check.Check{
 	Name: "cleartext", Doc: doc, Question: check.Wire,
 	Needs: []evidence.Kind{evidence.Manifests},
 	Messages: map[string]string{
-		"any":     "{app}, an app with rights of the system, allows itself to speak without encryption to any host it does not exclude",
-		"added":   "{app}, an app with rights of the system, accepts authorities that somebody added to the phone",
-		"some":    "{app}, an app with rights of the system, accepts authorities that somebody added to the phone, for some hosts",
-		"default": "apps with rights of the system that may speak without encryption to any host, by default or for work that AOSP gives them: {count}",
+		"any":     "{app}, a privileged app, allows itself to speak without encryption to any host it does not exclude",
+		"added":   "{app}, a privileged app, accepts authorities that somebody added to the phone",
+		"some":    "{app}, a privileged app, accepts authorities that somebody added to the phone, for some hosts",
+		"default": "privileged apps that may speak without encryption to any host, by default or for work that AOSP gives them: {count}",
 	},
 	Run: run,
 }
@@ -46,7 +46,10 @@ func run(p *check.Pass) error {
 		f := check.Finding{Grade: check.Weak, Subject: k.Name, Package: k, At: c.At, Reach: check.Network, CWE: 319, Vouchers: []check.Voucher{check.PhoneItself},
 			Effect: "read and change what the app sends and receives", Disclosure: "not shown to the owner where we looked: no setting shows it",
 			Args: []check.Arg{{Name: "app", Value: k.Name}}, Witness: []program.Step{{At: c.At, What: "allowed by: " + c.Why}}}
-		_, role := knowledge.CleartextUID(k.SharedUID)
+		_, role := knowledge.CleartextByDesign(k.SharedUID)
+		if _, app := knowledge.CleartextByDesign(k.Name); app && k.Platform {
+			role = true
+		}
 		switch {
 		case c.Permitted && k.TargetSDK >= optIn && !strings.HasPrefix(c.Why, prefix) && !role:
 			f.MessageID, f.Innocent = "any", "it fetches what others choose (pages, pictures, files), or asks over plain HTTP whether there is a network, and checks what must be true"

@@ -72,7 +72,10 @@ func grade(x *program.Path, f *check.Finding) bool {
 		f.MessageID, f.Args[1] = "reads", check.Arg{Name: "data", Value: x.Effect.Words}
 	}
 	slight := x.Effect.Rank == "slight"
+	screen := x.Entry.Component != nil && x.Entry.Component.Kind == phone.KindActivity
 	switch {
+	case x.Open() && !slight && screen && !x.Data && len(x.Steered) == 0:
+		f.Grade, f.Disclosure = check.Lead, "shown to the owner: a screen opens"
 	case x.Open() && !slight:
 		f.Grade = check.Proven
 	case x.Open():
@@ -80,6 +83,9 @@ func grade(x *program.Path, f *check.Finding) bool {
 	case !x.Held():
 		i := slices.IndexFunc(x.Gates, func(g program.Gate) bool { return g.Holds == program.GateUnknown })
 		f.Grade = check.Weak
+		if slight {
+			f.Grade = check.Lead
+		}
 		f.MessageID = "unknown"
 		f.Args = []check.Arg{{Name: "app", Value: f.Subject}, {Name: "effect", Value: x.Effect.Words}, {Name: "gate", Value: x.Gates[i].What}}
 	default:

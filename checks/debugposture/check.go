@@ -20,7 +20,7 @@ import (
 //go:embed doc.md
 var doc string
 
-// Check finds phones that are left open to debugging.
+// Check finds them.
 var Check = &check.Check{
 	Name: "debugposture", Doc: doc, Question: check.Identity,
 	Needs: []evidence.Kind{evidence.Properties, evidence.Manifests},
@@ -29,7 +29,7 @@ var Check = &check.Check{
 		"build-developer":  "the build calls itself {value}: a build for developers, whose debugging bridge can be given root's rights",
 		"build-debuggable": "whoever is let in over adb can run code inside every app of this phone ({property}={value})",
 		"adb-root":         "the build tells adb to keep root's rights ({property}={value})",
-		"adb-asks-nobody":  "the build tells adb to let in every computer without asking the owner ({property}={value})",
+		"adb-asks-nobody":  "the build tells adb to let in every computer without asking the owner ({property} is {value})",
 		"adb-on":           "debugging over the cable is on from the first start, without the owner having switched it on ({property})",
 		"adb-tcp":          "the build tells adb to listen on the network, at port {value} ({property})",
 		"boot-unlocked":    "the phone says that its bootloader is unlocked: whoever holds it can put other software on it ({property}={value})",
@@ -53,8 +53,7 @@ var words = map[string]struct {
 	reach                        check.Reach
 	cwe                          int
 }{
-	"build-unreleased": {"trust a build that was not signed for release", "shown to the owner: at the end of the build number, on some phones",
-		"a small maker who signs with its own keys while building and never changes the tag; the apps' certificates say more", check.Cable, 1269},
+	"build-unreleased": {"trust an unreleased build", unnoticed, "a small maker who signs with its own keys while building and never changes the tag", check.Cable, 1269},
 	"build-developer":  {"debug the phone", unnoticed, "a community's system (many are userdebug builds) that the owner chose, or a phone lent for development", check.Cable, 1269},
 	"build-debuggable": {"run code inside an app", unnoticed, owner, check.Cable, 489},
 	"adb-root":         {"open a root shell", unnoticed, "a line left from development: the adb of a release build gives up root whatever the line says", check.Cable, 250},
@@ -64,29 +63,31 @@ var words = map[string]struct {
 	"boot-unlocked":    {"replace the phone's software", "shown to the owner: most phones warn at every start", owner, check.Cable, 0},
 	"boot-unverified":  {"replace the phone's software", "shown to the owner: most phones warn at every start", owner, check.Cable, 0},
 	"boot-permissive":  {"weaken the walls between apps and system", unnoticed, owner, check.BootOnly, 0},
-	"key": {"open a debugging shell", "not shown to the owner where we looked: no setting lists this key, and revoking the computers leaves it",
-		"a key for the maker's own tests that was left in the image", check.Cable, 798},
-	"computer": {"open a debugging shell", "shown to the owner: the phone asked when the computer was first connected",
-		"the owner's own computer, or the one this phone is being examined with", check.Cable, 0},
-	"app": {"run code inside an app", unnoticed, "a test build of the app that was shipped by mistake", check.Cable, 489},
-	"shell": {"open a root shell", "not shown to the owner where we looked: adb asks nothing on the screen, and no setting says so",
-		"a phone for development, or a community's system that the owner chose and built like this", check.Cable, 306},
+	"key":              {"open a debugging shell", unnoticed + ", and revoking the computers leaves the key", "a key for the maker's own tests that was left in the image", check.Cable, 798},
+	"computer":         {"open a debugging shell", "shown to the owner: the phone asked for it once", "the owner's own computer, or the one this phone is being examined with", check.Cable, 0},
+	"app":              {"run code inside an app", unnoticed, "a test build of the app that was shipped by mistake", check.Cable, 489},
+	"shell":            {"open a root shell", unnoticed + ", and adb asks nothing on the screen", "a phone for development, or a community's system that the owner chose", check.Cable, 306},
 }
 
 func run(p *check.Pass) error {
 	facts := map[string]*phone.Property{} // by what their value means
 	for _, k := range knowledge.Postures() {
 		i := slices.IndexFunc(p.Phone.Properties, func(q phone.Property) bool { return q.Name == k.Property })
-		if i < 0 || facts[k.ID] != nil { // a second property says the same
+		if before, _ := p.Phone.Property(k.Before); i < 0 || facts[k.ID] != nil || before != "" { // or a second property says the same
 			continue
 		}
-		q := &p.Phone.Properties[i]
-		if value, ok := k.Match(q.Value); ok {
-			facts[k.ID] = q
-			report(p, k.ID, check.Finding{Subject: "the build", MessageID: k.ID, At: q.At, Args: []check.Arg{{Name: "property", Value: q.Name}, {Name: "value", Value: value}}})
+		if value, ok := k.Match(p.Phone.Properties[i].Value); ok {
+			facts[k.ID] = &p.Phone.Properties[i]
+			says(p, k.ID, facts[k.ID], value)
 		}
 	}
-	shell(p, facts)
+	root, asks := cmp.Or(facts["adb-root"], facts["build-debuggable"]), "ro.adb.secure"
+	if _, set := p.Phone.Property(asks); !set && root != nil && facts["build-developer"] != nil {
+		// Builds for developers that ask nobody do not set it at all; it would stand beside root, which was read.
+		facts["adb-asks-nobody"] = &phone.Property{Name: asks, Value: "not set", At: root.At}
+		says(p, "adb-asks-nobody", facts["adb-asks-nobody"], "not set")
+	}
+	shell(p, facts, root)
 	for _, k := range p.Phone.ADBKeys {
 		f := check.Finding{Subject: "the build", MessageID: "key", At: k.At, Args: []check.Arg{{Name: "key", Value: cmp.Or(k.Comment, k.Fingerprint)}}}
 		if names := k.At.Names(); len(names) > 0 && strings.HasSuffix(names[len(names)-1], "data/misc/adb/adb_keys") {
@@ -106,21 +107,16 @@ func run(p *check.Pass) error {
 
 // shell reports the way to a root shell that nothing guards. The adb of a build for users is compiled to ask and to give up root
 // whatever the properties say, so that theirs stays weak: the file of adb itself is not read.
-func shell(p *check.Pass, facts map[string]*phone.Property) {
-	root := facts["adb-root"]
-	if root == nil {
-		root = facts["build-debuggable"] // the command adb root makes it so
-	}
+func shell(p *check.Pass, facts map[string]*phone.Property, root *phone.Property) {
 	asks, build, on, tcp := facts["adb-asks-nobody"], facts["build-developer"], facts["adb-on"], facts["adb-tcp"]
 	i := slices.IndexFunc(p.Phone.Services, func(s phone.Service) bool { return s.Name == "adbd" })
 	if root == nil || asks == nil || build == nil || i < 0 {
 		return
 	}
-	adbd := &p.Phone.Services[i]
-	start, why := adbd.At, "init starts adbd at every boot"
+	start, why := p.Phone.Services[i].At, "init starts adbd at every boot"
 	if on != nil {
 		start, why = on.At, "adbd is started, for "+is(on)
-	} else if tcp == nil || !slices.ContainsFunc(adbd.Start, func(s string) bool { return strings.HasPrefix(s, "class ") || s == "on boot" }) {
+	} else if tcp == nil || !slices.ContainsFunc(p.Phone.Services[i].Start, func(s string) bool { return strings.HasPrefix(s, "class ") || s == "on boot" }) {
 		return
 	}
 	f := check.Finding{Question: check.Backdoor, Grade: check.Proven, Subject: "adbd", MessageID: "shell-cable", At: asks.At,
@@ -140,6 +136,10 @@ func shell(p *check.Pass, facts map[string]*phone.Property) {
 }
 
 func is(q *phone.Property) string { return q.Name + " is " + q.Value }
+
+func says(p *check.Pass, id string, q *phone.Property, value string) {
+	report(p, id, check.Finding{Subject: "the build", MessageID: id, At: q.At, Args: []check.Arg{{Name: "property", Value: q.Name}, {Name: "value", Value: value}}})
+}
 
 // report hands in a finding, with the words of an id; it is weak unless it says otherwise.
 func report(p *check.Pass, id string, f check.Finding) {

@@ -47,24 +47,22 @@ func run(p *check.Pass) error {
 		if pkg.Dormant {
 			continue
 		}
-		var rest []string
+		var rest, told []string
 		var at evidence.Ref
 		for _, c := range pkg.Components {
 			hidden, known := codes(c, documented)
-			if len(hidden)+len(known) == 0 {
-				continue
-			}
-			if at == (evidence.Ref{}) {
-				at = c.At
-			}
-			if effects := behind(p.Program, c); len(hidden) > 0 && len(effects) > 0 && !open[c] {
+			if effects := behind(p.Program, c, hidden); len(effects) > 0 && !open[c] {
 				grave(p, c, hidden, effects)
 				hidden = nil
 			}
-			for _, k := range known {
-				known = append(known[1:], k+" (documented)")
+			if len(hidden)+len(known) > 0 && (at == (evidence.Ref{}) || c.At.Off < at.Off) {
+				at = c.At
 			}
-			rest = append(rest, append(hidden, known...)...)
+			rest, told = append(rest, hidden...), append(told, known...)
+		}
+		rest = unique(rest)
+		for _, k := range unique(told) {
+			rest = append(rest, k+" (documented)")
 		}
 		if len(rest) == 0 {
 			continue
@@ -90,7 +88,7 @@ func codes(c *phone.Component, documented map[string]bool) (hidden, known []stri
 		}
 		hosts := f.Hosts
 		if len(hosts) == 0 {
-			hosts = []string{"N"} // any number
+			hosts = []string{"(any number)"}
 		}
 		for _, h := range hosts {
 			if typed := "*#*#" + h + "#*#*"; documented[h] {
@@ -108,8 +106,11 @@ func unique(codes []string) []string {
 	return slices.Compact(codes)
 }
 
-// behind returns the effects that weigh of those that the component's code can reach.
-func behind(pr *program.Program, c *phone.Component) (effects []*knowledge.FactKind) {
+// behind returns the effects that weigh of those that the component's code can reach, if it has hidden codes.
+func behind(pr *program.Program, c *phone.Component, hidden []string) (effects []*knowledge.FactKind) {
+	if len(hidden) == 0 {
+		return nil
+	}
 	for _, k := range pr.Behind(c) {
 		if knowledge.WeighsBehindCode(k.ID) {
 			effects = append(effects, k)

@@ -107,6 +107,9 @@ func shows(pkg *phone.Package) (what string) {
 		}
 		for _, f := range c.Filters {
 			for kind, names := range map[string][]string{"action": f.Actions, "category": f.Categories, "scheme": f.Schemes} {
+				if kind == "category" && !slices.Contains(f.Actions, "android.intent.action.MAIN") {
+					continue // no launcher asks for it alone
+				}
 				for _, n := range names {
 					what = max(what, knowledge.PackageShows(kind, n))
 				}

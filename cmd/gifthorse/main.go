@@ -5,6 +5,7 @@
 //	gifthorse explain [CHECK]                              what a check looks for, and what it cannot see
 //	gifthorse explain REPORT#ID INPUT...                   one finding of a report, step by step, in the input itself
 //	gifthorse dump FILE[!INNER...][#SYMBOL]                what a format reader sees, with offsets
+//	gifthorse flows [--sources-sinks FILE] [--json FILE] APK   every data flow from a source to a sink, with witnesses
 //	gifthorse verify REPORT INPUT...                       check again and say what differs
 //	gifthorse version                                      which program this is, with which facts
 //
@@ -50,6 +51,7 @@ const usage = `gifthorse checks a phone for unguarded ways in, with evidence.
   gifthorse explain [CHECK]                              what a check looks for, and what it cannot see
   gifthorse explain REPORT#ID INPUT...                   one finding of a report, step by step
   gifthorse dump FILE[!INNER...][#SYMBOL]                what a format reader sees, with offsets
+  gifthorse flows [--sources-sinks FILE] APK             data flows from sources to sinks
   gifthorse verify REPORT INPUT...                       check again and say what differs
   gifthorse version                                      which program this is, with which facts
 
@@ -87,6 +89,7 @@ var commands = map[string]func(ctx context.Context, args []string) (int, error){
 	"check":   runCheck,
 	"explain": runExplain,
 	"dump":    runDump,
+	"flows":   runFlows,
 	"verify":  runVerify,
 	"version": runVersion,
 }

@@ -56,9 +56,10 @@ type Entry struct {
 	Size         int64
 	Segment      int   // index of its segment
 	Off          int64 // of its header, in the unpacked segment
-	Overridden   bool  // a later entry of that name stands in its place
+	Overridden   bool  // a later entry stands in its place, or in that of a directory above it
 
-	data []byte
+	data  []byte
+	first int // 1 + the index of the entry this one is another name of, 0 for none
 }
 
 // Data returns the contents of a regular file. The caller must not change them.
@@ -82,11 +83,17 @@ func NewRamdisk(r io.ReaderAt, size int64) (*Ramdisk, error) {
 		}
 		return nil, d.Damage
 	}
-	d.root.finish()
+	live := make([]bool, len(d.Entries))
+	d.root.finish(live)
 	for i := range d.Entries {
 		e := &d.Entries[i]
-		n := d.root.lookup(e.Name)
-		e.Overridden = n == nil || n.entry != i
+		if e.first > 0 { // one file with several names: its contents came with one of them
+			e.data = d.Entries[e.first-1].data
+		}
+		if e.Mode.IsRegular() {
+			e.Size = int64(len(e.data))
+		}
+		e.Overridden = !live[i]
 	}
 	return d, nil
 }
@@ -206,7 +213,6 @@ func (d *Ramdisk) archives(b []byte, seg int, base int64) (int64, error) {
 		}
 		switch kind {
 		case 0100000:
-			e.Size = size
 			e.data = b[body : body+size : body+size]
 			if nlink >= 2 {
 				key := [4]uint32{v[7], v[8], ino, kind}
@@ -214,8 +220,10 @@ func (d *Ramdisk) archives(b []byte, seg int, base int64) (int64, error) {
 				if !seen {
 					links[key] = len(d.Entries)
 				} else {
-					// One file with several names: the contents came with one of them.
-					e = d.hardlink(e, first)
+					e.first = first + 1
+					if size > 0 {
+						d.Entries[first].data = e.data
+					}
 				}
 			}
 		case 0120000:
@@ -227,17 +235,6 @@ func (d *Ramdisk) archives(b []byte, seg int, base int64) (int64, error) {
 		d.Entries = append(d.Entries, e)
 		d.place(len(d.Entries) - 1)
 	}
-}
-
-// hardlink gives e the contents of the entry it is another name of, or the other way about.
-func (d *Ramdisk) hardlink(e Entry, first int) Entry {
-	f := &d.Entries[first]
-	if len(e.data) > 0 {
-		f.data, f.Size = e.data, e.Size
-	} else {
-		e.data, e.Size = f.data, f.Size
-	}
-	return e
 }
 
 // place puts an entry into the tree: a later one takes the place of an earlier one of its name, but a directory
@@ -378,14 +375,21 @@ type node struct {
 
 func newDir() *node { return &node{name: ".", entry: -1, children: map[string]*node{}} }
 
-// finish sorts every directory. It keeps a list of its own: a hostile archive nests 2,000 directories deep.
-func (n *node) finish() {
+// finish sorts every directory and marks the entries that stand in the tree. It keeps a list of its own: a hostile archive
+// nests 2,000 directories deep.
+func (n *node) finish(live []bool) {
+	if n.entry >= 0 {
+		live[n.entry] = true
+	}
 	for todo := []*node{n}; len(todo) > 0; {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		n.sorted = make([]*node, 0, len(n.children))
 		for _, c := range n.children {
 			n.sorted = append(n.sorted, c)
+			if c.entry >= 0 {
+				live[c.entry] = true
+			}
 			if c.children != nil {
 				todo = append(todo, c)
 			}
@@ -394,22 +398,10 @@ func (n *node) finish() {
 	}
 }
 
-// lookup finds a name without following links.
-func (n *node) lookup(name string) *node {
-	if name == "." {
-		return n
-	}
-	for name != "" && n != nil {
-		var part string
-		part, name, _ = strings.Cut(name, "/")
-		n = n.children[part]
-	}
-	return n
-}
-
 // find finds a name, and follows links in the directories on the way to it, and in its last part if follow is set.
 func (d *Ramdisk) find(op, name string, follow bool) (*node, error) {
-	if !fs.ValidPath(name) {
+	// A file name is any bytes to the kernel; io/fs asks for UTF-8.
+	if !fs.ValidPath(strings.ToValidUTF8(name, "_")) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
 	missing := &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}

@@ -14,14 +14,13 @@ import (
 )
 
 const (
-	// maxDir is the largest directory that is read. It holds about two million names; the largest on a phone has some thousand.
-	maxDir = 64 << 20
+	// maxDir is the largest directory that is read. It holds 200,000 names; the largest on a phone has some thousand.
+	maxDir = 8 << 20
 
 	// maxListed is how many directory entries are kept for lookups to come: a whole system partition of today, a few MB.
 	maxListed = 1 << 16
 
-	maxPath = 4096 // PATH_MAX of Linux
-	maxLink = maxPath
+	maxPath = 4096 // PATH_MAX of Linux, for paths and the targets of links
 )
 
 // A dir is a directory that was read. entries are sorted by name, without "." and "..".
@@ -279,7 +278,7 @@ func (f *FS) ReadLink(name string) (string, error) {
 	if ino.mode.Type() != fs.ModeSymlink {
 		return fail(fs.ErrInvalid)
 	}
-	if ino.size > maxLink {
+	if ino.size > maxPath {
 		return fail(cursor.Errorf(ino.off+8, "a symbolic link of %d bytes", ino.size))
 	}
 	c, err := f.content(ino)

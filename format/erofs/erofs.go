@@ -22,7 +22,7 @@
 // # Format
 //
 // The Linux kernel's fs/erofs/erofs_fs.h defines the format, Documentation/filesystems/erofs.rst describes it, and the
-// kernel's reader (super.c, inode.c, dir.c, data.c, xattr.c, zmap.c, decompressor*.c of 5.4 to 6.12) says what a phone accepts.
+// kernel's reader (super.c, inode.c, dir.c, data.c, xattr.c, zmap.c, decompressor*.c of releases 5.4 to 6.12) says what a phone accepts.
 // Read are: compact and extended inodes; plain, inline, chunk-based and compressed data with legacy and compact
 // indexes; LZ4 with and without 0padding, MicroLZMA, DEFLATE and Zstandard; big pclusters, tail packing, fragments,
 // deduplicated extents, interlaced plain blocks; inline and shared xattrs and long xattr name prefixes; blocks of 512 bytes to 64 KiB.
@@ -79,7 +79,7 @@ type FS struct {
 	xattrStart int64 // shared xattr 0 is here
 	root       uint64
 	packedNid  uint64
-	devices    int // besides the image
+	devices    uint16 // besides the image
 	epoch      int64
 	epochNsec  int64
 
@@ -135,7 +135,7 @@ func New(r io.ReaderAt, size int64) (*FS, error) {
 	f.xattrStart = int64(le.Uint32(sb[44:])) << f.blockBits
 	f.packedNid = le.Uint64(sb[96:])
 	if f.features&featDeviceTable != 0 {
-		f.devices = int(le.Uint16(sb[86:]))
+		f.devices = le.Uint16(sb[86:])
 	}
 	if f.features&featXattrPrefixes != 0 {
 		f.prefixCount = int(sb[91])

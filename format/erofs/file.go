@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math/bits"
 	"path"
 	"sync"
 
@@ -251,13 +252,13 @@ func readAll(f *FS, p []byte, off int64) (int, error) {
 // readChunk reads within one chunk of a chunk-based file.
 func (c *content) readChunk(p []byte, off int64) (int, error) {
 	f := c.fs
-	bits := f.blockBits + uint(c.ino.addr&0x1f)
+	shift := f.blockBits + uint(c.ino.addr&0x1f)
 	indexes := c.ino.addr&0x20 != 0 // eight bytes with a device, else just an address
 	unit := int64(4)
 	if indexes {
 		unit = 8
 	}
-	at := roundUp(c.ino.end, unit) + unit*(off>>bits)
+	at := roundUp(c.ino.end, unit) + unit*(off>>shift)
 	c.mu.Lock()
 	b, err := c.win.at(f, at, int(unit))
 	var addr uint32
@@ -272,13 +273,14 @@ func (c *content) readChunk(p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	in := off & (1<<bits - 1)
-	p = p[:min(int64(len(p)), 1<<bits-in)]
+	in := off & (1<<shift - 1)
+	p = p[:min(int64(len(p)), 1<<shift-in)]
 	if addr == 0xffffffff { // a hole
 		clear(p)
 		return len(p), nil
 	}
-	if device != 0 && f.devices > 0 {
+	device &= 1<<bits.Len16(f.devices) - 1 // other bits are not the device's (super.c, device_id_mask)
+	if device != 0 {
 		return 0, unsupported("data on extra device %d", device)
 	}
 	return readAll(f, p, int64(addr)<<f.blockBits+in)

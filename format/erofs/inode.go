@@ -129,7 +129,7 @@ func (f *FS) maxSize(ino *inode) int64 {
 	}
 	// A compressed file has an index of at least two bytes for each logical cluster, of at most 2^7 blocks; or, as one
 	// fragment, it is a part of another compressed file.
-	return f.size >> 1 << min(f.blockBits+7, 22)
+	return min(f.size, 1<<40) >> 1 << min(f.blockBits+7, 22)
 }
 
 // An Info is what an image tells about a file besides names and data.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
@@ -310,6 +311,33 @@ func (f *FS) list(i *inode, name string) ([]fs.DirEntry, error) {
 		return list, &fs.PathError{Op: "readdir", Path: name, Err: d.err}
 	}
 	return list, nil
+}
+
+// ReadFile returns the content of a regular file. A file that is larger than the image, which only holes can make it, is
+// refused: it has to be opened and read in pieces.
+func (f *FS) ReadFile(name string) ([]byte, error) {
+	i, err := f.find("read", name, true)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(b []byte, err error) ([]byte, error) {
+		return b, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	if i.mode&sIFMT != sIFREG {
+		return fail(nil, fs.ErrInvalid)
+	}
+	if i.size > f.size || i.size > math.MaxInt {
+		return fail(nil, cursor.Errorf(i.at+4, "inode %d has %d bytes, the image %d", i.num, i.size, f.size))
+	}
+	d, err := f.data(i)
+	if err != nil {
+		return fail(nil, err)
+	}
+	b := make([]byte, i.size)
+	if n, err := d.ReadAt(b, 0); n < len(b) {
+		return fail(b[:n], err)
+	}
+	return b, nil
 }
 
 // Stat returns what is known of a file, following symbolic links. Sys of it is an *Info.

@@ -1,0 +1,8 @@
+package program
+
+// What the tests of phones need to see of a program.
+var (
+	Replay     = replay
+	ReplayFlow = replayFlow
+	Sanity     = sanity
+)
