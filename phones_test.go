@@ -202,4 +202,8 @@ func TestOrdinaryPhones(t *testing.T) {
 }
 
 // followed lists the decisive findings on these phones that were followed by hand in the code and found true.
-var followed = map[string]bool{}
+var followed = map[string]bool{
+	// PersonalDataRestoreActivity has a filter and no permission, runs as android.uid.system, and makes a File of the whole
+	// extra. If it exists and PATH/record.xml does not, BackupFilePreview.checkRestored +0xb8 deletes it, folders with all they hold.
+	"tecno_ba2: any app can make com.transsion.datatransfer delete a file whose path it names": true,
+}

@@ -310,7 +310,7 @@ func (r *run) argument(letter byte, sel string, i int, intent value) value {
 
 // runMethod interprets one method of the platform's call-backs and keeps what it left on the heap.
 func (r *run) runMethod(cur *local, m MethodID, args []value, up *chain) value {
-	r.limit = min(r.steps+r.budget/3, r.budget) // no method may use up what the others need
+	r.limit = min(r.steps+r.budget/2, r.budget) // no method may use up what the others need
 	if r.cut {
 		r.unfinished, r.cut = true, false
 	}

@@ -31,6 +31,8 @@ type run struct {
 	labelSets, objSets, condSets *interner
 	altLists                     [][]alternative
 	altIDs                       map[string]uint32
+	room                         []alternative // of join
+	key                          []byte        // of internAlts
 	statics                      map[ClassID]uint32
 	externs                      map[uint64]*extern
 	makings                      map[making]uint32
@@ -66,11 +68,12 @@ type run struct {
 // The budgets of one way in. Real components that reach an effect take a few thousand instructions;
 // what these cut is counted and becomes a gap.
 const (
-	maxSteps    = 120_000
+	maxSteps    = 75_000
 	maxDepth    = 48
 	maxStrange  = 5 // calls below the last method of interest
 	maxLinear   = 40_000
 	maxAlts     = 6
+	maxCount    = 3  // of these, numbers without a reason
 	maxVisits   = 24 // of one block, before its state is taken as final
 	maxTargets  = 6  // overrides tried for a receiver of unknown class
 	maxOnStack  = 2  // of one method: how deep recursion is followed
@@ -79,8 +82,7 @@ const (
 
 type labelKey struct {
 	kind, key string
-	method    MethodID
-	pc        uint32
+	at        *chain
 }
 
 type objectInfo struct {
@@ -159,10 +161,7 @@ func (r *run) begins(v value) string {
 
 // mark returns the label set with one label of this kind read at the present place.
 func (r *run) mark(kind, key, words string, guard bool, at *chain) uint32 {
-	k := labelKey{kind: kind, key: key}
-	if at != nil {
-		k.method, k.pc = at.method, at.pc
-	}
+	k := labelKey{kind, key, at}
 	id, ok := r.labelOf[k]
 	if !ok {
 		id = uint32(len(r.labels))
@@ -499,9 +498,9 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 	if a.kind == anything && a.alts == 0 && b.kind == anything && b.alts == 0 {
 		return value{typ: typ, taint: taint, test: t}
 	}
-	list := slices.Concat(r.alternatives(a, ca), r.alternatives(b, cb))
-	out := list[:0:0]
-	for _, x := range list {
+	r.room = r.appendAlternatives(r.appendAlternatives(r.room[:0], a, ca), b, cb)
+	out := make([]alternative, 0, len(r.room))
+	for _, x := range r.room {
 		i := slices.IndexFunc(out, func(y alternative) bool { return y.kind == x.kind && y.n == x.n })
 		if i < 0 {
 			out = append(out, x)
@@ -511,19 +510,27 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 		out[i].taint = r.labelSets.union(out[i].taint, x.taint)
 	}
 	v := value{typ: typ, taint: taint, test: t}
-	if len(out) <= maxAlts {
+	if len(out) <= maxAlts && !counting(out) {
 		v.alts = r.internAlts(out)
 	}
 	return v
 }
 
-func (r *run) alternatives(v value, conds uint32) []alternative {
-	if v.alts == 0 {
-		return []alternative{{v.kind, v.n, v.taint, conds}}
+// counting reports whether a list of alternatives looks like a loop's counter: numbers to which no decision led.
+func counting(list []alternative) bool {
+	if len(list) <= maxCount {
+		return false
 	}
-	list := slices.Clone(r.altLists[v.alts])
-	for i := range list {
-		list[i].conds = r.condSets.union(list[i].conds, conds)
+	return !slices.ContainsFunc(list, func(a alternative) bool { return a.kind != number || a.conds != 0 })
+}
+
+func (r *run) appendAlternatives(list []alternative, v value, conds uint32) []alternative {
+	if v.alts == 0 {
+		return append(list, alternative{v.kind, v.n, v.taint, conds})
+	}
+	for _, a := range r.altLists[v.alts] {
+		a.conds = r.condSets.union(a.conds, conds)
+		list = append(list, a)
 	}
 	return list
 }
@@ -541,13 +548,14 @@ func (r *run) internAlts(list []alternative) uint32 {
 		}
 		return 0
 	})
-	var k []byte
+	k := r.key[:0]
 	for _, a := range list {
 		k = append(k, byte(a.kind))
 		k = binary.LittleEndian.AppendUint64(k, uint64(a.n))
 		k = binary.LittleEndian.AppendUint32(k, a.taint)
 		k = binary.LittleEndian.AppendUint32(k, a.conds)
 	}
+	r.key = k
 	if id, ok := r.altIDs[string(k)]; ok {
 		return id
 	}

@@ -583,7 +583,7 @@ func (r *run) general(s *site) value {
 					out = v
 				}
 			}
-			if s.name == "<init>" || carry {
+			if s.name == "<init>" || carry && fills(s.name) {
 				for _, a := range s.args[1:] {
 					if a.taint != 0 || a.kind == object {
 						r.write(s.cur, o, keyAll, a, false)
@@ -623,6 +623,16 @@ func (r *run) guardsIn(set uint32) uint32 {
 	g := r.labelSets.intern(s)
 	r.guardSets[set] = g
 	return g
+}
+
+// fills reports whether a method of this name puts its arguments into its receiver.
+func fills(name string) bool {
+	for _, p := range [...]string{"put", "add", "set", "append", "write", "update", "insert", "push", "offer", "replace", "load", "format", "print", "wrap", "accumulate"} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // fillable reports whether objects of a class hold what is put into them after they were made.

@@ -452,6 +452,13 @@ func modelTable() map[string][]modelOf {
 			return value{}
 		})
 	}
+	on(parcel, "unmarshall appendFrom", func(r *run, s *site) value {
+		t := r.deep(s.cur.heap, s.arg(1))
+		for _, o := range r.objectsOf(s.arg(0)) {
+			r.write(s.cur, o, keyAll, value{taint: t}, false)
+		}
+		return value{}
+	})
 	for n := range strings.FieldsSeq("readString readInt readLong readByte readFloat readDouble readBundle readStrongBinder readValue readParcelable readSerializable createStringArray createByteArray createStringArrayList readFileDescriptor readCharSequence readTypedObject createTypedArrayList createIntArray readHashMap readArrayList createTypedArray readBoolean") {
 		on(parcel, n, func(r *run, s *site) value {
 			return r.incoming(s, "parcel", "", keyAll)

@@ -125,7 +125,7 @@ func (r *replayer) steps(steps []Step, end evidence.Ref) {
 			cur = m
 		}
 		switch {
-		case i == 0 && kind == "enters":
+		case kind == "enters" && (i == 0 || i == 1 && strings.HasPrefix(steps[0].What, "reads ")):
 			if s.At.Off != 0 || rest != r.p.MethodName(m) {
 				r.fail("step %d %q is at %s", i, s.What, s.At)
 			}
@@ -134,8 +134,9 @@ func (r *replayer) steps(steps []Step, end evidence.Ref) {
 				r.fail("step %d %q is %v, which calls %q", i, s.What, in.Op, callee)
 			}
 		case kind == "reads":
-			if !in.Op.IsInvoke() || !strings.HasSuffix(s.What, " with "+r.p.calleeAt(m, pc)) {
-				r.fail("step %d %q is %v, which calls %q", i, s.What, in.Op, r.p.calleeAt(m, pc))
+			callee := r.p.calleeAt(m, pc) // a source in another call-back stands alone, before the way in
+			if !in.Op.IsInvoke() || !strings.HasSuffix(s.What, " with "+callee) && (i != 0 || s.What != "reads "+callee) {
+				r.fail("step %d %q is %v, which calls %q", i, s.What, in.Op, callee)
 			}
 		case kind == "starts" || kind == "registers":
 			if !in.Op.IsInvoke() {
@@ -220,19 +221,10 @@ func (r *replayer) calls(m MethodID, pc uint32, in dex.Insn, next MethodID) bool
 	}
 	// A hand-over: only the platform does that, so the called method is not one of the evidence (or it is the
 	// platform's own code, which the phone brought along).
-	name, _ := cutSel(called)
-	class := p.syms.text[d.typeSym(d.Method(in.Index).Class)]
-	if t.extern != 0 {
-		class = p.syms.text[p.externs[t.extern].class]
-		if !p.externs[t.extern].model.hands && p.externs[t.extern].model.f != nil {
-			return false
-		}
-	} else if p.spaces[p.dexes[p.methods[t.method].dex].space].lib == nil {
-		return false
+	if t.extern != 0 { // a model that does not say so hands nothing over
+		return p.externs[t.extern].model.hands || p.externs[t.extern].model.f == nil
 	}
-	_ = name
-	_ = class
-	return true
+	return p.spaces[p.dexes[p.methods[t.method].dex].space].lib != nil
 }
 
 // reaches reports whether m can be called below cur, by the names alone.

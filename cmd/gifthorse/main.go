@@ -38,6 +38,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -79,6 +80,8 @@ type failure struct {
 func (f *failure) Error() string { return f.msg }
 
 func main() {
+	debug.SetGCPercent(300)         // a scan is short and its memory is mostly mapped files
+	debug.SetMemoryLimit(768 << 20) // where it is not, collect as often as it takes
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	code, err := run(ctx, os.Args[1:])

@@ -299,6 +299,7 @@ func TestRamdiskLater(t *testing.T) {
 		entry{name: "./d", mode: 0040755},
 		entry{name: "lib/x.ko", mode: 0100644, data: "module"},
 		entry{name: "gone", mode: 0100644, data: "file now"},
+		entry{name: ".", mode: 0100644, data: "no root"},
 		entry{name: "../../out", mode: 0100644, data: "in"},
 		entry{name: "no\xff\xfeutf8", mode: 0100644, data: "bytes"},
 	)
@@ -321,7 +322,7 @@ func TestRamdiskLater(t *testing.T) {
 		}
 	}
 	// lib/x.ko stands at another name: through the link.
-	if want := []string{"a", "d", "gone", "gone/file"}; !reflect.DeepEqual(over, want) {
+	if want := []string{"a", "d", "gone", "gone/file", "."}; !reflect.DeepEqual(over, want) {
 		t.Errorf("overridden: %q, want %q", over, want)
 	}
 }

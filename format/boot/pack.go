@@ -78,7 +78,13 @@ func unpack(b []byte, kind string, limit int64) (out []byte, used int64, err err
 		return out, at(), packError(kind, at(), err)
 
 	case "xz":
-		return xz.Decode(b, limit)
+		out, used, err = xz.Decode(b, limit, func(in io.Reader, dict int) (io.Reader, error) {
+			return lzma.Reader2Config{DictCap: dict}.NewReader2(in)
+		})
+		if xe := (*xz.Error)(nil); errors.As(err, &xe) {
+			err = cursor.Errorf(xe.Off, "%s", xe.Msg)
+		}
+		return out, used, err
 
 	case "lz4":
 		return unpackLZ4(b, limit)

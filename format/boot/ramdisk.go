@@ -23,6 +23,9 @@ const (
 	maxEntries = 1 << 20
 	// maxHops bounds a chain of symbolic links, as the kernel's MAXSYMLINKS does.
 	maxHops = 40
+	// maxLinks bounds how many symbolic links are followed while a ramdisk is unpacked, so that a million entries through chains of
+	// long links cost nothing. Ramdisks have a few links to directories.
+	maxLinks = 1 << 16
 )
 
 // A Ramdisk is what the kernel would unpack into its first file system. It implements [fs.FS], [fs.ReadDirFS],
@@ -35,7 +38,8 @@ type Ramdisk struct {
 	// it has got so far (init/initramfs.c, do_populate_rootfs), so the entries before it count.
 	Damage error
 
-	root *node
+	root  *node
+	links int // followed while unpacking
 }
 
 // A Segment is a stretch of the file that holds archives, packed or plain.
@@ -56,7 +60,7 @@ type Entry struct {
 	Size         int64
 	Segment      int   // index of its segment
 	Off          int64 // of its header, in the unpacked segment
-	Overridden   bool  // a later entry stands in its place, or in that of a directory above it
+	Overridden   bool  // not in the tree: a later entry stands in its place or in that of a directory above it, or it had no place
 
 	data  []byte
 	first int // 1 + the index of the entry this one is another name of, 0 for none
@@ -243,7 +247,9 @@ func (d *Ramdisk) archives(b []byte, seg int, base int64) (int64, error) {
 func (d *Ramdisk) place(i int) {
 	e := &d.Entries[i]
 	if e.Name == "." {
-		d.root.entry = i
+		if e.Mode.IsDir() {
+			d.root.entry = i
+		}
 		return
 	}
 	dir, base := path.Split(e.Name)
@@ -283,7 +289,8 @@ func (d *Ramdisk) walk(dir string) *node {
 			n.name = name
 			here.children[name] = n
 		case n.children == nil && n.entry >= 0 && d.Entries[n.entry].Mode&fs.ModeSymlink != 0:
-			if hops++; hops > maxHops {
+			hops++
+			if d.links++; hops > maxHops || d.links > maxLinks {
 				return nil
 			}
 			target := d.Entries[n.entry].Link

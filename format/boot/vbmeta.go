@@ -479,7 +479,7 @@ func VerifyHashtree(d *Hashtree, image io.ReaderAt) error {
 	}
 	tree, root, err := verity.Tree(image, int64(d.ImageSize), int(d.DataBlock), d.Salt, alg())
 	if err == verity.ErrGeometry {
-		return cursor.Errorf(d.Off, "hash tree with blocks of %d bytes", d.DataBlock)
+		return cursor.Errorf(d.Off, "hash tree over %d bytes with blocks of %d bytes", d.ImageSize, d.DataBlock)
 	}
 	if err != nil {
 		return err

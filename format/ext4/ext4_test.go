@@ -48,7 +48,12 @@ func readFile(f *FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(file.(*File))
+	b := make([]byte, file.(*File).Size())
+	n, err := file.(*File).ReadAt(b, 0)
+	if n == len(b) {
+		err = nil
+	}
+	return b[:n], err
 }
 
 // A maker makes a file system of one group with blocks of 1 KiB, enough of it for a reader.

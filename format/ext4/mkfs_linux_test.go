@@ -53,7 +53,7 @@ func noise(seed uint64, n int) []byte {
 	return b
 }
 
-const near = 7 << 20
+const near = 3 << 20
 
 // tree makes files of every kind that a phone's partition holds. One has holes and ends behind byte far.
 func tree(t testing.TB, far int64) string {
@@ -79,8 +79,8 @@ func tree(t testing.TB, far int64) string {
 	// More extents than the leaves directly below the root have room for, with blocks of 1 KiB.
 	f, err := os.Create(filepath.Join(top, "holes"))
 	must(t, err)
-	for k := range int64(700) {
-		_, err = f.WriteAt(noise(uint64(k), 700), k*9000)
+	for k := range int64(400) {
+		_, err = f.WriteAt(noise(uint64(k), 700), k*5000)
 		must(t, err)
 	}
 	_, err = f.WriteAt([]byte("end"), far)
@@ -398,10 +398,10 @@ func BenchmarkWalk(b *testing.B) {
 
 func BenchmarkRead(b *testing.B) {
 	top := b.TempDir()
-	must(b, os.WriteFile(filepath.Join(top, "f"), noise(1, 32<<20), 0o644))
+	must(b, os.WriteFile(filepath.Join(top, "f"), noise(1, 16<<20), 0o644))
 	fsys := open(b, image(b, top))
 	buf := make([]byte, 1<<20)
-	b.SetBytes(32 << 20)
+	b.SetBytes(16 << 20)
 	for b.Loop() {
 		f, err := fsys.Open("f")
 		must(b, err)

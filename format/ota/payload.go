@@ -18,6 +18,7 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz/lzma"
 
 	"gifthorse/internal/cursor"
 	"gifthorse/internal/verity"
@@ -42,8 +43,6 @@ const (
 	// maxBytes bounds a partition's size: a few bytes of manifest can state any number of zeros, and somebody hashes them. The
 	// largest partition seen in an update, a system partition, had 6 GB.
 	maxBytes = 64 << 30
-	// maxTree bounds a hash tree that is computed: the one over the largest partition takes 1/127 of it.
-	maxTree = 1 << 30
 )
 
 // An OpType is InstallOperation.Type.
@@ -496,9 +495,6 @@ func (part *Partition) hashTree(m *Image) ([]byte, error) {
 	if want := verity.TreeSize(n, int(bs), h.Size()); want != size {
 		return nil, cursor.Errorf(payloadHeader, "partition %q: hash tree of %d bytes where %d are due", part.Name, size, want)
 	}
-	if size > maxTree {
-		return nil, unsupported("partition %q: hash tree of %d bytes", part.Name, size)
-	}
 	if t := int64(part.HashTree.Start) * bs; t < start+n && start < t+size {
 		return nil, cursor.Errorf(payloadHeader, "partition %q: hash tree over itself", part.Name)
 	}
@@ -577,7 +573,9 @@ func (p *Payload) decode(part *Partition, step int) ([]byte, error) {
 	case ReplaceBZ:
 		out, err = drain(bzip2.NewReader(bytes.NewReader(in)), op.out)
 	case ReplaceXZ:
-		out, _, err = xz.Decode(in, op.out)
+		out, _, err = xz.Decode(in, op.out, func(in io.Reader, dict int) (io.Reader, error) {
+			return lzma.Reader2Config{DictCap: dict}.NewReader2(in)
+		})
 	case ReplaceZstd:
 		var z *zstd.Decoder
 		z, err = zstd.NewReader(bytes.NewReader(in), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(128<<20))

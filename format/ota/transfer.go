@@ -305,9 +305,6 @@ func (c *Command) hashTree(m *Image, step int, t *TransferList) ([]byte, error) 
 	if end > m.size {
 		return nil, cursor.Errorf(c.Off, "transfer list: hash tree over %d bytes, the partition has %d", end, m.size)
 	}
-	if n := verity.TreeSize(end-start, transferBlock, h.Size()); n > maxTree {
-		return nil, unsupported("transfer list: hash tree of %d bytes at byte %#x", n, c.Off)
-	}
 	tree, _, err := verity.Tree(io.NewSectionReader(m, start, end-start), end-start, transferBlock, c.salt, h)
 	return tree, err
 }

@@ -20,8 +20,12 @@ import (
 // MaxBlock is the largest block: the kernel refuses a block larger than a page, and 64 KiB is the largest page.
 const MaxBlock = 64 << 10
 
-// ErrGeometry says that no tree has such blocks.
-var ErrGeometry = errors.New("verity: block size is no power of two that holds two digests")
+// MaxTree bounds a tree that is computed, for it is held in memory: the tree of a partition of 128 GB. System partitions have 6 GB
+// at most so far.
+const MaxTree = 1 << 30
+
+// ErrGeometry says that no tree has such blocks, or that the tree would be larger than [MaxTree].
+var ErrGeometry = errors.New("verity: block size is no power of two that holds two digests, or the tree is too large")
 
 // TreeSize returns how many bytes the tree over size bytes takes, 0 for a single block.
 func TreeSize(size int64, block, digest int) int64 {
@@ -34,14 +38,18 @@ func TreeSize(size int64, block, digest int) int64 {
 }
 
 // Tree reads size bytes and returns their tree and its root digest. A last block cut short counts as ending in zeros.
-// The tree is kept in memory: 1/128 of size with SHA-256 and blocks of 4096. The caller has checked size against
-// the bytes it holds.
+// The tree is kept in memory: 1/127 of size with SHA-256 and blocks of 4096. The caller has checked size
+// against the bytes it holds.
 func Tree(r io.ReaderAt, size int64, block int, salt []byte, h hash.Hash) (tree, root []byte, err error) {
 	slot := digestSlot(h.Size())
 	if block < 2*slot || block > MaxBlock || block&(block-1) != 0 {
 		return nil, nil, ErrGeometry
 	}
-	tree = make([]byte, TreeSize(size, block, h.Size()))
+	n := TreeSize(size, block, h.Size())
+	if n > MaxTree {
+		return nil, nil, ErrGeometry
+	}
+	tree = make([]byte, n)
 	buf := make([]byte, max(block, 1<<20)) // a multiple of block: both are powers of two
 	var sum []byte
 	one := func(b []byte) {

@@ -57,7 +57,7 @@ func TestTree(t *testing.T) {
 	}
 }
 
-// The figures of avbtool's own test for SHA-1 are not at hand; the kernel pads its 20 bytes to 32.
+// A digest takes a power of two: SHA-1's 20 bytes are padded to 32.
 func TestDigestSlot(t *testing.T) {
 	data := make([]byte, 2*512)
 	tree, _, err := Tree(bytes.NewReader(data), int64(len(data)), 512, nil, sha1.New())
@@ -75,6 +75,9 @@ func TestGeometry(t *testing.T) {
 		if _, _, err := Tree(bytes.NewReader(nil), 0, block, nil, sha256.New()); err != ErrGeometry {
 			t.Errorf("block of %d: %v", block, err)
 		}
+	}
+	if _, _, err := Tree(bytes.NewReader(nil), 1<<50, 4096, nil, sha256.New()); err != ErrGeometry {
+		t.Errorf("a petabyte: %v", err)
 	}
 	if _, _, err := Tree(bytes.NewReader(make([]byte, 100)), 4096, 512, nil, sha256.New()); err == nil {
 		t.Error("data cut short gives a tree")

@@ -1,8 +1,9 @@
 // Package xz unpacks one .xz stream held in memory and says where it ends.
 //
-// It reads the container itself (https://tukaani.org/xz/xz-file-format.txt) and leaves LZMA2 to
-// github.com/ulikunitz/xz/lzma. Two things that module's own container reader lacks are needed here: branch filters
-// (kernels are packed with them, scripts/xz_wrap.sh) and the end of a stream with other bytes after it.
+// It reads the container (https://tukaani.org/xz/xz-file-format.txt); the caller brings a decoder of LZMA2, such as that of
+// github.com/ulikunitz/xz/lzma. Two things that module's own container reader lacks are needed here: branch filters (kernels are
+// packed with them, scripts/xz_wrap.sh, and the programs in an update, update_engine's payload_generator/xz_android.cc) and the
+// end of a stream with other bytes after it.
 //
 // # Not read
 //
@@ -18,11 +19,22 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
-
-	"github.com/ulikunitz/xz/lzma"
-
-	"gifthorse/internal/cursor"
 )
+
+// An Error says what is wrong with a stream, and at which byte of it.
+type Error struct {
+	Off int64
+	Msg string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s at byte %#x", e.Msg, e.Off) }
+
+func errorf(off int64, format string, args ...any) *Error {
+	return &Error{off, fmt.Sprintf(format, args...)}
+}
+
+// LZMA2 returns a reader of the LZMA2 stream that in stands at, with a dictionary of dict bytes. It must not read on behind the end.
+type LZMA2 func(in io.Reader, dict int) (io.Reader, error)
 
 // Magic is what a stream begins with.
 const Magic = "\xfd7zXZ\x00"
@@ -38,39 +50,43 @@ const (
 )
 
 // Decode unpacks the stream that b begins with, to at most limit bytes, and returns how many bytes of b it takes.
-// On an error out holds what came before it; damage is a *cursor.FormatError with an offset into b.
-func Decode(b []byte, limit int64) (out []byte, used int64, err error) {
-	c := cursor.At(b, 0)
-	if string(c.Bytes(6)) != Magic {
-		return nil, 0, cursor.Errorf(0, "no xz stream")
+// On an error out holds what came before it; damage is an *[Error], a filter that is not read wraps [errors.ErrUnsupported].
+func Decode(b []byte, limit int64, lzma2 LZMA2) (out []byte, used int64, err error) {
+	c := reader{b: b}
+	if string(c.bytes(6)) != Magic {
+		return nil, 0, errorf(0, "no xz stream")
 	}
-	flags := c.Bytes(2)
-	c.U32() // CRC of the flags
-	if err := c.Err(); err != nil {
-		return nil, 0, err
+	flags := c.bytes(2)
+	c.bytes(4) // CRC of the flags
+	if c.err != nil {
+		return nil, 0, c.err
 	}
 	check := flags[1] & 15
 	for {
-		start := c.Off()
-		n := c.U8()
-		if c.Err() != nil {
-			return out, c.Off(), c.Err()
+		start := c.off
+		n := c.u8()
+		if c.err != nil {
+			return out, c.off, c.err
 		}
 		if n == 0 {
 			break // the index
 		}
-		header := c.Bytes(int64(n)*4 + 3)
+		header := c.bytes(int64(n)*4 + 3)
 		if header == nil {
-			return out, c.Off(), c.Err()
+			return out, c.off, c.err
+		}
+		sum := crc32.ChecksumIEEE(b[start : c.off-4])
+		if binary.LittleEndian.Uint32(header[len(header)-4:]) != sum {
+			return out, c.off, errorf(start, "damaged xz block header")
 		}
 		branch, dict, err := blockHeader(header[:len(header)-4], start)
 		if err != nil {
-			return out, c.Off(), err
+			return out, c.off, err
 		}
-		in := bytes.NewReader(b[c.Off():])
-		z, err := lzma.Reader2Config{DictCap: int(dict)}.NewReader2(in)
+		in := bytes.NewReader(b[c.off:])
+		z, err := lzma2(in, int(dict))
 		if err != nil {
-			return out, c.Off(), cursor.Errorf(c.Off(), "damaged xz: %v", err)
+			return out, c.off, errorf(c.off, "damaged xz: %v", err)
 		}
 		block, err := drain(z, limit-int64(len(out)))
 		if branch != nil {
@@ -81,27 +97,30 @@ func Decode(b []byte, limit int64) (out []byte, used int64, err error) {
 		} else {
 			out = append(out, block...)
 		}
-		c.Skip(int64(len(b)) - c.Off() - int64(in.Len()))
+		c.bytes(int64(len(b)) - c.off - int64(in.Len()))
 		if err != nil {
-			return out, c.Off(), cursor.Errorf(c.Off(), "damaged xz: %v", err)
+			return out, c.off, errorf(c.off, "damaged xz: %v", err)
 		}
-		for (c.Off()-start)%4 != 0 && c.Err() == nil {
-			c.Skip(1)
+		for (c.off-start)%4 != 0 && c.err == nil {
+			c.bytes(1)
 		}
-		at := c.Off()
-		if sum := c.Bytes(checkSize[check]); !verify(check, block, sum) {
-			return out, c.Off(), cursor.Errorf(at, "xz check does not match")
+		at := c.off
+		if sum := c.bytes(checkSize[check]); !verify(check, block, sum) {
+			return out, c.off, errorf(at, "xz check does not match")
 		}
 	}
-	index := c.Off() - 1
-	for n := 2 * uvarint(&c); n > 0 && c.Err() == nil; n-- {
+	index := c.off - 1
+	for n := 2 * uvarint(&c); n > 0 && c.err == nil; n-- {
 		uvarint(&c)
 	}
-	for (c.Off()-index)%4 != 0 && c.Err() == nil {
-		c.Skip(1)
+	for (c.off-index)%4 != 0 && c.err == nil {
+		c.bytes(1)
 	}
-	c.Skip(4 + 12) // CRC of the index, footer
-	return out, c.Off(), c.Err()
+	c.bytes(4 + 12) // CRC of the index, footer
+	if c.err != nil {
+		return out, c.off, c.err
+	}
+	return out, c.off, nil
 }
 
 var checkSize = [16]int64{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
@@ -124,8 +143,8 @@ func verify(check byte, block, sum []byte) bool {
 
 // blockHeader reads a block header without its size and CRC, whose block stands at off.
 func blockHeader(h []byte, off int64) (branch func([]byte), dict uint32, err error) {
-	c := cursor.At(h, 0)
-	flags := c.U8()
+	c := reader{b: h}
+	flags := c.u8()
 	if flags&0x40 != 0 {
 		uvarint(&c)
 	}
@@ -134,17 +153,17 @@ func blockHeader(h []byte, off int64) (branch func([]byte), dict uint32, err err
 	}
 	for i := range flags&3 + 1 {
 		id, n := uvarint(&c), uvarint(&c)
-		if n > uint64(c.Len()) {
-			return nil, 0, cursor.Errorf(off, "xz filter properties of %d bytes", n)
+		if c.err != nil || n > uint64(len(c.b))-uint64(c.off) {
+			return nil, 0, errorf(off, "xz filter properties of %d bytes", n)
 		}
-		props := c.Bytes(int64(n))
+		props := c.bytes(int64(n))
 		if id == filterLZMA2 {
 			if len(props) != 1 || props[0] > 40 || i != flags&3 {
-				return nil, 0, cursor.Errorf(off, "xz filter LZMA2 with properties %x", props)
+				return nil, 0, errorf(off, "xz filter LZMA2 with properties %x", props)
 			}
 			size := (2 | uint64(props[0]&1)) << (props[0]/2 + 11)
 			if size > maxDictionary {
-				return nil, 0, cursor.Errorf(off, "xz dictionary of %d bytes", size)
+				return nil, 0, errorf(off, "xz dictionary of %d bytes", size)
 			}
 			return branch, uint32(size), nil
 		}
@@ -162,19 +181,50 @@ func blockHeader(h []byte, off int64) (branch func([]byte), dict uint32, err err
 			return nil, 0, fmt.Errorf("xz filter %#x: %w", id, errors.ErrUnsupported)
 		}
 	}
-	return nil, 0, cursor.Errorf(off, "xz block without LZMA2")
+	return nil, 0, errorf(off, "xz block without LZMA2")
 }
 
-func uvarint(c *cursor.Cursor) uint64 {
+// A reader remembers the first error; after it everything reads as zero.
+type reader struct {
+	b   []byte
+	off int64
+	err *Error
+}
+
+func (r *reader) fail(msg string) {
+	if r.err == nil {
+		r.err = &Error{r.off, msg}
+	}
+}
+
+func (r *reader) bytes(n int64) []byte {
+	if n < 0 || n > int64(len(r.b))-r.off {
+		r.fail("xz stream ends early")
+	}
+	if r.err != nil {
+		return nil
+	}
+	r.off += n
+	return r.b[r.off-n : r.off]
+}
+
+func (r *reader) u8() byte {
+	if b := r.bytes(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func uvarint(c *reader) uint64 {
 	var v uint64
 	for shift := 0; shift < 63; shift += 7 {
-		b := c.U8()
+		b := c.u8()
 		v |= uint64(b&0x7f) << shift
 		if b < 0x80 {
 			return v
 		}
 	}
-	c.Fail("xz number longer than nine bytes")
+	c.fail("xz number longer than nine bytes")
 	return 0
 }
 

@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"os/exec"
 	"testing"
 
-	"gifthorse/internal/cursor"
+	"github.com/ulikunitz/xz/lzma"
 )
 
 // code makes bytes in which every filter finds something to turn.
@@ -20,6 +21,10 @@ func code(n int) []byte {
 		b = binary.LittleEndian.AppendUint32(b, 0x90000000|i*7&0x1f|i<<5&0x3ffe0|i<<29&0x60000000)
 	}
 	return b[:n]
+}
+
+func lzma2(in io.Reader, dict int) (io.Reader, error) {
+	return lzma.Reader2Config{DictCap: dict}.NewReader2(in)
 }
 
 func pack(t testing.TB, b []byte, args ...string) []byte {
@@ -50,7 +55,7 @@ func TestDecode(t *testing.T) {
 		if b == nil {
 			continue
 		}
-		out, used, err := Decode(append(bytes.Clone(b), "070701 what follows"...), 1<<20)
+		out, used, err := Decode(append(bytes.Clone(b), "070701 what follows"...), 1<<20, lzma2)
 		if err != nil || used != int64(len(b)) || !bytes.Equal(out, want) {
 			t.Errorf("%v: %d bytes from %d of %d, %v", args, len(out), used, len(b), err)
 		}
@@ -72,22 +77,22 @@ func TestARM64(t *testing.T) {
 }
 
 func TestDamage(t *testing.T) {
-	good := pack(t, code(5000))
-	for n := range len(good) {
-		if _, _, err := Decode(good[:n], 1<<20); err == nil {
+	good := pack(t, code(5000), "--lzma2=dict=64KiB") // a dictionary of 8 MiB would be made for every try
+	for n := 0; n < len(good); n += 1 + len(good)/200 {
+		if _, _, err := Decode(good[:n], 1<<20, lzma2); err == nil {
 			t.Fatalf("the first %d of %d bytes are a stream", n, len(good))
 		}
 	}
 	b := bytes.Clone(good)
 	b[len(b)/2] ^= 4
-	var fe *cursor.FormatError
-	if _, _, err := Decode(b, 1<<20); !errors.As(err, &fe) {
+	var fe *Error
+	if _, _, err := Decode(b, 1<<20, lzma2); !errors.As(err, &fe) {
 		t.Errorf("a flipped bit: %v", err)
 	}
-	if out, _, err := Decode(good, 100); err == nil || len(out) != 100 {
+	if out, _, err := Decode(good, 100, lzma2); err == nil || len(out) != 100 {
 		t.Errorf("limit: %d bytes, %v", len(out), err)
 	}
-	if _, _, err := Decode(pack(t, code(5000), "--x86", "--lzma2"), 1<<20); !errors.Is(err, errors.ErrUnsupported) {
+	if _, _, err := Decode(pack(t, code(5000), "--x86", "--lzma2"), 1<<20, lzma2); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("filter x86: %v", err)
 	}
 }
@@ -96,7 +101,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(pack(f, []byte("hello hello hello hello"), "--lzma2=dict=4KiB"))
 	f.Add(pack(f, code(300), "--arm", "--lzma2=dict=4KiB"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		out, used, _ := Decode(b, 1<<16)
+		out, used, _ := Decode(b, 1<<16, lzma2)
 		if len(out) > 1<<16 || used > int64(len(b)) {
 			t.Fatalf("%d bytes from %d of %d", len(out), used, len(b))
 		}
