@@ -88,8 +88,10 @@ func TestRealPhones(t *testing.T) {
 				}
 				t.Error(e)
 			}
-			if again := program.Build(context.Background(), ph, nil); tell(again.Paths()) != tell(pr.Paths()) {
-				t.Error("the second time something else is found")
+			if name == "doogee_mix" { // the smaller of the two
+				if again := program.Build(context.Background(), ph, nil); tell(again.Paths()) != tell(pr.Paths()) {
+					t.Error("the second time something else is found")
+				}
 			}
 			t.Log(fmt.Sprint(len(pr.Paths()), " paths"))
 		})

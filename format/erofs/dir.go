@@ -201,7 +201,7 @@ func (f *FS) claim(ino *inode, l link) error {
 	return nil
 }
 
-// ReadDir returns the entries of the named directory, sorted by name. Entries come with an error if some are damaged.
+// ReadDir returns the entries of the named directory, each a *[Entry], sorted by name. Entries come with an error if some are damaged.
 func (f *FS) ReadDir(name string) ([]fs.DirEntry, error) {
 	ino, err := f.resolve("readdir", name)
 	if err != nil {
@@ -225,35 +225,52 @@ func (f *FS) entries(ino *inode) ([]fs.DirEntry, error) {
 	list := make([]fs.DirEntry, len(d.entries))
 	var w window
 	for i, e := range d.entries {
-		entry := &dirEntry{dirent: e}
+		entry := &Entry{dirent: e, fs: f}
 		entry.ino, entry.err = f.inode(e.nid, &w)
 		list[i] = entry
 	}
 	return list, d.err
 }
 
-// A dirEntry is an entry of a directory with its inode, or with what is wrong with that.
-type dirEntry struct {
+// An Entry is an entry of a directory with its inode, or with what is wrong with that.
+type Entry struct {
 	dirent
+	fs  *FS
 	ino *inode
 	err error
 }
 
-func (e *dirEntry) Name() string { return e.name }
-func (e *dirEntry) IsDir() bool  { return e.Type().IsDir() }
+func (e *Entry) Name() string { return e.name }
+func (e *Entry) IsDir() bool  { return e.Type().IsDir() }
 
-func (e *dirEntry) Type() fs.FileMode {
+func (e *Entry) Type() fs.FileMode {
 	if e.err != nil {
 		return e.typ
 	}
 	return e.ino.mode.Type()
 }
 
-func (e *dirEntry) Info() (fs.FileInfo, error) {
+func (e *Entry) Info() (fs.FileInfo, error) {
 	if e.err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: e.name, Err: e.err}
 	}
 	return fileInfo{e.ino, e.name}, nil
+}
+
+// Inode is [FS.Info] without looking for the file again.
+func (e *Entry) Inode() (Info, error) {
+	if e.err != nil {
+		return Info{}, &fs.PathError{Op: "info", Path: e.name, Err: e.err}
+	}
+	return e.fs.info(e.ino, e.name)
+}
+
+// Open is [FS.Open] without looking for the file again. It does not open directories.
+func (e *Entry) Open() (fs.File, error) {
+	if e.err != nil || e.ino.mode.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: e.name, Err: cmp.Or(e.err, fs.ErrInvalid)}
+	}
+	return e.fs.openFile(fileInfo{e.ino, e.name}, e.name)
 }
 
 // Stat describes the named file; a symbolic link is described itself.

@@ -23,7 +23,11 @@ func (f *FS) Open(name string) (fs.File, error) {
 	if ino.mode.IsDir() {
 		return &openDir{fs: f, info: info, path: name}, nil
 	}
-	c, err := f.content(ino)
+	return f.openFile(info, name)
+}
+
+func (f *FS) openFile(info fileInfo, name string) (fs.File, error) {
+	c, err := f.content(info.inode)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
@@ -80,6 +84,25 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	}
 	n, err := f.readAt(p, off)
 	return n, f.wrap("read", err)
+}
+
+// Slice gives what lies in one piece of an image in memory: see [cursor.Slice].
+func (f *file) Slice(off, n int64) []byte {
+	ino, bs := f.ino, f.fs.blockSize()
+	if off < 0 || n <= 0 || off > ino.size || n > ino.size-off || ino.layout != flatPlain && ino.layout != flatInline {
+		return nil
+	}
+	at := int64(ino.addr)<<f.fs.blockBits + off
+	if tail := (ino.size - 1) &^ (bs - 1); ino.layout == flatInline && off+n > tail {
+		if off < tail {
+			return nil
+		}
+		at = ino.end + off - tail
+	}
+	if at < 0 || at > f.fs.size || n > f.fs.size-at {
+		return nil
+	}
+	return cursor.Slice(f.fs.r, at, n)
 }
 
 func (f *file) Seek(offset int64, whence int) (int64, error) {

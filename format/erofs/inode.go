@@ -150,7 +150,11 @@ func (f *FS) Info(name string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Mode: ino.mode, UID: int(ino.uid), GID: int(ino.gid), Size: ino.size}
+	return f.info(ino, name)
+}
+
+func (f *FS) info(ino *inode, name string) (info Info, err error) {
+	info = Info{Mode: ino.mode, UID: int(ino.uid), GID: int(ino.gid), Size: ino.size}
 	info.Xattrs, err = f.xattrs(ino)
 	if v, ok := info.Xattrs["security.selinux"]; ok {
 		for len(v) > 0 && v[len(v)-1] == 0 {

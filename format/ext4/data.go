@@ -91,6 +91,34 @@ func (d *data) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+// Slice gives what lies in one piece of an image in memory: see [cursor.Slice].
+func (d *data) Slice(off, n int64) []byte {
+	if off < 0 || n <= 0 || off > d.i.size || n > d.i.size-off || d.i.flags&flagInline != 0 {
+		return nil
+	}
+	bs := d.fs.BlockSize
+	first, last := uint64(off/bs), uint64((off+n-1)/bs)
+	at := uint64(0) // of first, in the image
+	for block := first; block <= last; {
+		r, err := d.find(block)
+		if err != nil || r.at == 0 || r.at < d.fs.firstData || r.at+(r.end-r.first) > d.fs.blocks {
+			return nil
+		}
+		here := r.at + (block - r.first)
+		if block == first {
+			at = here
+		} else if here != at+(block-first) {
+			return nil
+		}
+		block = r.end
+	}
+	from := int64(at)*bs + off%bs
+	if n > d.fs.size-from {
+		return nil
+	}
+	return cursor.Slice(d.fs.r, from, n)
+}
+
 // find returns the run that a block of the file lies in. The block is below maxLogical.
 func (d *data) find(block uint64) (run, error) {
 	if d.i.flags&flagExtents != 0 {

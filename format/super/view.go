@@ -71,6 +71,23 @@ func (v *view) ReadAt(p []byte, off int64) (int, error) {
 	return len(p), end
 }
 
+// Slice gives what lies in one piece of a part in memory: see [cursor.Slice].
+func (v *view) Slice(off, n int64) []byte {
+	if off < 0 || n < 0 || off > v.size || n > v.size-off {
+		return nil
+	}
+	k := sort.Search(len(v.segments), func(k int) bool { return v.segments[k].to > off })
+	if k == len(v.segments) || v.segments[k].part == fill || off < v.segments[k].from || n > v.segments[k].to-off {
+		return nil
+	}
+	s := &v.segments[k]
+	p, at := &v.parts[s.part], s.at+off-s.from
+	if at < 0 || at > p.Size || n > p.Size-at {
+		return nil
+	}
+	return cursor.Slice(p.R, at, n)
+}
+
 // overlay returns old with the segments of top over it.
 func overlay(old, top []segment) []segment {
 	if len(old) == 0 || len(top) == 0 || old[len(old)-1].to <= top[0].from {
