@@ -119,7 +119,7 @@ func (s *signingBlock) find(id uint32) (cursor.Cursor, bool) {
 		if c.U32() == id {
 			return cursor.At(s.b[:end], c.Off()), true
 		}
-		c.Seek(end)
+		c.Move(end)
 	}
 	return cursor.Cursor{}, false
 }

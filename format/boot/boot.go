@@ -125,11 +125,11 @@ func (f *File) boot(head []byte) error {
 		dt = int64(f.HeaderVersion)
 		f.HeaderVersion = 0
 	}
-	c.Seek(8)
+	c.Move(8)
 	if f.HeaderVersion >= 3 {
 		kernel, ramdisk := int64(c.U32()), int64(c.U32())
 		f.os(c.U32())
-		c.Seek(44)
+		c.Move(44)
 		f.Cmdline = text(c.Bytes(1536))
 		var signature int64
 		header := int64(sizeV3)

@@ -77,13 +77,13 @@ func readELF(data []byte) (*image, error) {
 	}
 	c := cursor.At(data, 28)
 	if wide {
-		c.Seek(32)
+		c.Move(32)
 	}
 	phoff := word(&c)
 	if wide {
-		c.Seek(54)
+		c.Move(54)
 	} else {
-		c.Seek(42)
+		c.Move(42)
 	}
 	phentsize, phnum := int64(c.U16()), int64(c.U16())
 	if err := c.Err(); err != nil {
@@ -94,7 +94,7 @@ func readELF(data []byte) (*image, error) {
 	}
 	var dyn []byte
 	for i := range phnum {
-		c.Seek(int64(phoff) + i*phentsize)
+		c.Move(int64(phoff) + i*phentsize)
 		typ := c.U32()
 		if wide {
 			c.U32() // flags

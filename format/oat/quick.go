@@ -198,7 +198,7 @@ func eachCode(dex []byte, yield func(code uint32) bool) error {
 	}
 	defs := cursor.At(dex, dexClassDefs)
 	n := defs.U32()
-	defs.Seek(int64(defs.U32()))
+	defs.Move(int64(defs.U32()))
 	// Each class has class data of its own, so all together are no longer than the DEX. Without this many classes that point
 	// at the same long data would take hours.
 	left := int64(len(dex))

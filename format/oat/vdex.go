@@ -114,7 +114,7 @@ func readVdexHeader(data []byte, version int) (h vdex, err error) {
 	h.checksums = c.Off()
 	h.dex = h.checksums + h.count*4
 	if version >= vdexDexPart && hasDex {
-		c.Seek(h.dex)
+		c.Move(h.dex)
 		dexSize, shared, quick = int64(c.U32()), int64(c.U32()), int64(c.U32())
 		h.dex = c.Off()
 	}
@@ -201,7 +201,7 @@ func (f *File) readSections(data []byte) error {
 		return err
 	}
 	sums := sect[checksumSection]
-	c.Seek(sums.off)
+	c.Move(sums.off)
 	b := c.Bytes(sums.size)
 	if c.Err() != nil {
 		if f.Version > vdexSections {

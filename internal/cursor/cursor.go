@@ -33,7 +33,7 @@ type Cursor struct {
 // At returns a cursor over b that stands at off. An offset outside b is the cursor's first error.
 func At(b []byte, off int64) Cursor {
 	c := Cursor{b: b}
-	c.Seek(off)
+	c.Move(off)
 	return c
 }
 
@@ -58,8 +58,8 @@ func (c *Cursor) Off() int64 { return int64(c.off) }
 // Len returns how many bytes are left.
 func (c *Cursor) Len() int { return len(c.b) - c.off }
 
-// Seek moves to off.
-func (c *Cursor) Seek(off int64) {
+// Move goes to off.
+func (c *Cursor) Move(off int64) {
 	if c.err != nil {
 		return
 	}
