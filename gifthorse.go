@@ -4,7 +4,7 @@
 // [Scan] is the whole way through: package evidence opens what was given; packages phone and program build
 // models of it; the checks, all at once, report what they find in the models; package verdict says what that means.
 // What could not be seen on the way is a gap and comes along. Nothing goes over the network, nothing found is
-// run, nothing is written but one private temporary file.
+// run, nothing is written but one private temporary file. [Diff] says what differs between two results.
 //
 // # Not done
 //

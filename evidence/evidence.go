@@ -1,15 +1,16 @@
 // Package evidence opens what the user has of a phone and yields the phone's files.
 //
-// [Open] takes folders and files: a dump, an unpacked image, what `adb pull` made, an archive of any of
-// these, an update package, one app. Everything is recognised by its content, never by its name, and
-// archives in archives are opened to a fixed depth. It looks for the phone's partitions in the layouts that
+// [Open] takes folders and files: a dump, an image, what `adb pull` made, an archive of any of these, an
+// update package, one app. Everything is recognised by its content, never by its name, and archives and
+// images in archives are opened to a fixed depth. It looks for the phone's partitions in the layouts that
 // dumps use and gives every file below them the path it has on the phone. What lies elsewhere (notes,
-// scatter files, images) is kept apart in [Evidence.Outside]. APKs, JARs and APEXes are files of the phone:
+// scatter files, the images themselves) is kept apart in [Evidence.Outside]. APKs, JARs and APEXes are files of the phone:
 // the models open them. What could not be seen is a [Gap].
 //
 // Every file has a [Ref] that leads to it through all containers, and a path on the phone. Files are read
-// in place: folders, stored members of a zip and members of a tar are memory-mapped; what is compressed is
-// inflated when it is first asked for, once, into the heap or into one private temporary file. What is mapped
+// in place: folders, stored members of a zip, members of a tar and files that lie in one piece in an image
+// are memory-mapped; what is compressed or in pieces is put together when it is first asked for, once,
+// in the heap or in one private temporary file. What is mapped
 // must not be cut short by another program during the scan: on Unix that ends the process.
 //
 // # Paths
@@ -28,16 +29,33 @@
 // Symbolic links are links only where the container says so (a folder, a tar, the Unix mode of a zip
 // member). A small text file that git left in the place of a link is a file.
 //
+// # Images
+//
+// File systems (ext2 to ext4, erofs) are listed in place through what they lie in: sparse images, whole or in
+// pieces that are given together, super partitions, disks with a GUID partition table, block-based updates
+// (*.new.dat with *.transfer.list), payload.bin. A partition of a payload is unpacked once, and so is a
+// *.new.dat.br and an image that is deflated in a zip. Of boot images the ramdisks are listed, those of
+// vendor_boot one over the other, as the bootloader loads them.
+//
+// Addresses name what has a name: super.img!system_a!app/A/A.apk, boot.img!ramdisk!init.rc,
+// vendor_boot.img!dlkm!lib/m.ko, ota.zip!payload.bin!system!build.prop. That an image is sparse adds no name;
+// an image in pieces has the address of the first, an update's partition that of its *.new.dat.
+//
+// A file system is the partition that its image is called as (system.img, vendor_a, product.new.dat), or
+// else the one that it was mounted as or is labelled as, or else the one that it looks like by what it holds.
+// A system image that holds the partition in a directory system is the root as well. Of two slots the first,
+// _a, is the phone.
+//
 // # Not read
 //
-// File system images (ext4, erofs, f2fs, squashfs, sparse, super), boot images, update payloads, cpio, lz4,
-// 7z, rar: each is a gap "unsupported" with its name. Members of a zip that are neither stored nor deflated.
-// Tar archives behind their first damaged header. Owners, labels and capabilities are known only where a tar
-// holds them.
+// Other file systems (f2fs, squashfs), lz4, 7z, rar: each is a gap "unsupported" with its name. Updates that
+// are made from the phone's old partitions. What is encrypted. Journals that were not replayed. Super
+// partitions on several block devices. Members of a zip that are neither stored nor deflated. Tar archives
+// behind their first damaged header. Owners, labels and capabilities are known only where a tar or a file
+// system holds them, of a ramdisk's files the owners alone.
 package evidence
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -51,6 +69,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"gifthorse/internal/cursor"
 )
 
 // An Evidence is what was opened. It does not change after [Open], but for gaps that show when files are
@@ -316,39 +336,48 @@ func (f *File) Data() ([]byte, error) {
 }
 
 // ReaderAt returns a reader of the contents, of any size, with the errors of [File.Data].
-func (f *File) ReaderAt() (io.ReaderAt, error) {
-	b, err := f.all()
-	if err != nil {
-		return nil, err
-	}
-	return bytes.NewReader(b), nil
-}
+func (f *File) ReaderAt() (io.ReaderAt, error) { return f.reader() }
 
 // SHA256 returns the hash of the contents. It is computed once.
 func (f *File) SHA256() ([32]byte, error) {
-	b, err := f.all()
+	r, err := f.reader()
 	if err != nil {
 		return [32]byte{}, err
 	}
-	f.blob.hash.Do(func() { f.blob.sum, f.blob.hashed = sumOf(f.blob.ev.ctx, b) })
-	if !f.blob.hashed {
-		return [32]byte{}, f.blob.ev.ctx.Err()
+	b := f.blob
+	b.hash.Do(func() { b.sum, b.hashErr = sumOf(b.ev.ctx, r, f.Size) })
+	if b.hashErr != nil {
+		return [32]byte{}, f.fail(b.hashErr)
 	}
-	return f.blob.sum, nil
+	return b.sum, nil
 }
 
-// sumOf hashes b in steps, so that a scan that ends does not wait for gigabytes.
-func sumOf(ctx context.Context, b []byte) ([32]byte, bool) {
+// sumOf hashes in steps, so that a scan that ends does not wait for gigabytes.
+func sumOf(ctx context.Context, r io.ReaderAt, size int64) ([32]byte, error) {
+	const step = 4 << 20
 	h := sha256.New()
-	for len(b) > 0 {
-		if ctx.Err() != nil {
-			return [32]byte{}, false
-		}
-		n := min(len(b), 4<<20)
-		h.Write(b[:n])
-		b = b[n:]
+	if m, ok := r.(memory); ok { // a file may have shrunk since it was listed
+		size = int64(len(m))
 	}
-	return [32]byte(h.Sum(nil)), true
+	var buf []byte
+	for off := int64(0); off < size; off += step {
+		if err := ctx.Err(); err != nil {
+			return [32]byte{}, err
+		}
+		n := min(size-off, step)
+		b := cursor.Slice(r, off, n)
+		if b == nil {
+			if buf == nil {
+				buf = make([]byte, n)
+			}
+			b = buf[:n]
+			if k, err := r.ReadAt(b, off); int64(k) < n {
+				return [32]byte{}, cmp.Or(err, io.ErrUnexpectedEOF)
+			}
+		}
+		h.Write(b)
+	}
+	return [32]byte(h.Sum(nil)), nil
 }
 
 func (f *File) all() ([]byte, error) {

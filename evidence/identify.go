@@ -13,14 +13,20 @@ import (
 type handling uint8
 
 const (
-	leave   handling = iota // nothing: models read it if they know it
-	unzip                   // open as a zip
-	untar                   // open as a tar
-	unwrap                  // decompress, then look again
-	app                     // code that can be read alone: what a user means who gives an app
-	image                   // holds files of a phone, and this version does not read it: a gap
-	locked                  // holds files of a phone, encrypted by its maker: a gap
-	pointer                 // stands for a file that is not there: a gap
+	leave       handling = iota // nothing: models read it if they know it
+	unzip                       // open as a zip
+	untar                       // open as a tar
+	unwrap                      // decompress, then look again
+	app                         // code that can be read alone: what a user means who gives an app
+	fileSystem                  // list its files
+	expand                      // read it expanded
+	partitioned                 // list its partitions
+	bootable                    // list its ramdisks
+	ramdisk                     // list its files
+	payload                     // list the partitions it writes
+	image                       // holds files of a phone, and this version does not read it: a gap
+	locked                      // holds files of a phone, encrypted by its maker: a gap
+	pointer                     // stands for a file that is not there: a gap
 )
 
 // A kind is a container or file format that is recognised by its content.
@@ -60,21 +66,24 @@ var kinds = []kind{
 	{name: "tar", do: untar, also: isTar},
 	{name: "7z", do: image, magic: "7z\xbc\xaf\x27\x1c"},
 	{name: "rar", do: image, magic: "Rar!\x1a\x07"},
-	{name: "cpio", do: image, magic: "070701"},
+	{name: "cpio", do: ramdisk, magic: "070701"},
+	{name: "cpio", do: ramdisk, magic: "070702"},
 	{name: "axml", magic: "\x03\x00\x08\x00"},
 	{name: "arsc", magic: "\x02\x00\x0c\x00"},
-	{name: "sparse image", do: image, magic: "\x3a\xff\x26\xed\x01\x00"},
-	{name: "boot image", do: image, magic: "ANDROID!"},
-	{name: "vendor boot image", do: image, magic: "VNDRBOOT"},
+	{name: "sparse image", do: expand, magic: "\x3a\xff\x26\xed\x01\x00"},
+	{name: "boot image", do: bootable, magic: "ANDROID!"},
+	{name: "vendor boot image", do: bootable, magic: "VNDRBOOT"},
 	{name: "vbmeta", magic: "AVB0"},
-	{name: "payload", do: image, magic: "CrAU\x00\x00\x00\x00\x00\x00\x00"},
-	{name: "super", do: image, magic: "gDla", off: 4096}, // LP_METADATA_GEOMETRY_MAGIC
-	{name: "super", do: image, magic: "gDla"},
-	{name: "ext4", do: image, magic: "\x53\xef", off: 1080, also: func(b []byte) bool {
+	{name: "payload", do: payload, magic: "CrAU\x00\x00\x00\x00\x00\x00\x00"},
+	{name: "super", do: partitioned, magic: "gDla", off: 4096}, // LP_METADATA_GEOMETRY_MAGIC
+	{name: "super", do: partitioned, magic: "gDla"},
+	{name: "disk", do: partitioned, magic: "EFI PART", off: 512}, // UEFI specification 5.3.2, by size of sectors
+	{name: "disk", do: partitioned, magic: "EFI PART", off: 4096},
+	{name: "ext4", do: fileSystem, magic: "\x53\xef", off: 1080, also: func(b []byte) bool {
 		// Two bytes are weak: the block size and the state must make sense as well.
 		return len(b) >= 1104 && binary.LittleEndian.Uint32(b[1048:]) <= 6 && binary.LittleEndian.Uint16(b[1082:]) <= 7
 	}},
-	{name: "erofs", do: image, magic: "\xe2\xe1\xf5\xe0", off: 1024},
+	{name: "erofs", do: fileSystem, magic: "\xe2\xe1\xf5\xe0", off: 1024},
 	{name: "f2fs", do: image, magic: "\x10\x20\xf5\xf2", off: 1024},
 	{name: "squashfs", do: image, magic: "hsqs"},
 	{name: "device tree", magic: "\xd0\x0d\xfe\xed"},
@@ -91,8 +100,8 @@ var kinds = []kind{
 	{name: "png", magic: "\x89PNG\r\n\x1a\n"},
 }
 
-// headSize is how many bytes the table looks at: the geometry of a super partition stands at 4096.
-const headSize = 4100
+// headSize is how many bytes the table looks at: the second sector of a disk may stand at 4096.
+const headSize = 4104
 
 func (k *kind) matches(b []byte) bool {
 	if len(b) < k.off+len(k.magic) || string(b[k.off:k.off+len(k.magic)]) != k.magic {
@@ -132,11 +141,11 @@ func zipKind(z *apk.Zip) *kind {
 	return identify([]byte("PK\x03\x04"))
 }
 
-// Identify says what b, the whole of a file or its first 4100 bytes, is by its content: "zip", "apk" (a zip
+// Identify says what b, the whole of a file or its first 4104 bytes, is by its content: "zip", "apk" (a zip
 // with AndroidManifest.xml), "jar" (a zip with classes.dex), "apex", "dex", "compact dex", "odex" (of
 // Dalvik), "vdex", "elf", "art image", "tar", "gzip", "bzip2", "xz", "zstd", "lz4", "cpio", "7z", "rar",
 // "axml", "arsc", "sparse image", "ext4", "erofs", "f2fs", "squashfs", "boot image", "vendor boot image",
-// "vbmeta", "payload", "super", "device tree", "android backup", "encrypted update", "lfs pointer", "pcap",
+// "vbmeta", "payload", "super", "disk", "device tree", "android backup", "encrypted update", "lfs pointer", "pcap",
 // "pcapng", "png", or "". The kinds of zip are told apart only if b is whole.
 func Identify(b []byte) string {
 	k := identify(b)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -74,12 +75,15 @@ type opener struct {
 	e        *Evidence
 	layout   layout
 	progress func(Progress)
-	several  bool // inputs
+	several  bool              // inputs
+	pieces   map[*File][]*File // inputs that are a sparse image in pieces, by the first
+	rest     map[*File]bool    // the other pieces
 
 	done, total int64
 	nesting     int64 // bytes of archives in archives that may still be opened
 	entries     int   // listed
 	text        int   // bytes of their names and targets
+	chunks      int64 // of sparse images
 	full        bool  // entries has reached its budget
 	known       bool  // something of the present input was recognised
 	trees       []*tree
@@ -99,6 +103,8 @@ func (o *opener) open(paths []string) error {
 	o.several = len(paths) > 1
 	names := map[string]int{}
 	infos := make([]fs.FileInfo, len(paths))
+	given := make([]entry, len(paths))
+	var regular []entry
 	for i, p := range paths {
 		st, err := os.Stat(p)
 		if err != nil {
@@ -112,19 +118,28 @@ func (o *opener) open(paths []string) error {
 		}
 	}
 	o.allow(o.total)
-	var strange []string
 	for i, p := range paths {
 		name := baseName(p)
 		if names[name]++; names[name] > 1 {
 			name = fmt.Sprintf("%s~%d", name, names[name])
 		}
-		o.known = false
-		if infos[i].IsDir() {
-			o.openFolder(p, name)
-		} else {
+		given[i].name = name
+		if !infos[i].IsDir() {
 			f := newFile(Ref{}.Inner(name), infos[i].Size(), infos[i].Mode())
 			f.blob = &blob{ev: e, src: diskFile(p)}
+			given[i].file = f
+			regular = append(regular, given[i])
+		}
+	}
+	o.pieces, o.rest = o.joinPieces(regular)
+	var strange []string
+	for i, p := range paths {
+		name := given[i].name
+		o.known = false
+		if f := given[i].file; f != nil {
 			o.openFile(f, name)
+		} else {
+			o.openFolder(p, name)
 		}
 		if err := e.ctx.Err(); err != nil {
 			return err
@@ -217,7 +232,15 @@ func (o *opener) openFile(f *File, name string) {
 	o.e.inputs = append(o.e.inputs, in)
 	o.e.hashing.Go(func() { f.SHA256() })
 	o.progress(Progress{Stage: "open", Item: f.Ref.String(), Done: o.done, Total: o.total})
-	in.Kind = o.enter(f, name, 1, true)
+	if set := o.pieces[f]; set != nil || o.rest[f] {
+		o.known = true
+		in.Kind = "sparse image"
+		if set != nil {
+			o.noteFailure(f, in.Kind+": ", o.enterSparse(set, wholeName(name), 1))
+		}
+	} else {
+		in.Kind = o.enter(f, name, 1, true)
+	}
 	o.done += f.Size
 	o.progress(Progress{Stage: "open", Item: f.Ref.String(), Done: o.done, Total: o.total})
 }
@@ -287,24 +310,31 @@ func (o *opener) mayOpen(f *File, depth int) string {
 	return ""
 }
 
-// enter looks at a file that lies outside of all partitions, opens it if it is an archive, and returns what
-// kind of file it is. given says that the user named it.
+// enter looks at a file that lies outside of all partitions, opens it if it is an archive or an image, and
+// returns what kind of file it is. given says that the user named it.
 func (o *opener) enter(f *File, name string, depth int, given bool) string {
+	kind, opened := o.look(f, name, depth, given)
+	if given && !opened {
+		o.others = append(o.others, f)
+	}
+	return kind
+}
+
+// look is enter, and says besides whether the file was opened or is an app.
+func (o *opener) look(f *File, name string, depth int, given bool) (kind string, opened bool) {
 	head, err := f.head(headSize)
 	if err != nil {
 		f.fail(err)
 		o.known = true
-		if given {
-			o.others = append(o.others, f)
-		}
-		return ""
+		return "", false
 	}
 	k := identify(head)
 	o.known = o.known || k.name != ""
-	if k.do == unzip || k.do == untar || k.do == unwrap {
+	switch k.do {
+	case unzip, untar, unwrap, fileSystem, expand, partitioned, bootable, ramdisk, payload:
 		if why := o.mayOpen(f, depth); why != "" {
 			o.e.note(f.Ref, TooLarge, why)
-			return k.name
+			return k.name, true
 		}
 	}
 	switch k.do {
@@ -320,22 +350,34 @@ func (o *opener) enter(f *File, name string, depth int, given bool) string {
 		}
 		if k = zipKind(z.zip); k.do == app {
 			o.apps = append(o.apps, looseApp{f, name, given})
-			return k.name
+			return k.name, true
 		}
 		o.enterTree(&tree{at: f.Ref, hint: path.Base(name), entries: o.listZip(f, z)}, depth+1)
-		return k.name
+		return k.name, true
 	case untar:
 		b, err := f.all()
 		if err != nil {
 			break
 		}
 		o.enterTree(&tree{at: f.Ref, hint: path.Base(name), entries: o.listTar(f, b)}, depth+1)
-		return k.name
+		return k.name, true
 	case unwrap:
-		return o.unwrap(f, name, k.name, depth, given)
+		return o.unwrap(f, name, k.name, depth)
+	case fileSystem:
+		err = o.enterFileSystem(f, name, k.name, depth)
+	case expand:
+		err = o.enterSparse([]*File{f}, name, depth)
+	case partitioned:
+		err = o.enterPartitions(f, k.name, depth)
+	case bootable:
+		err = o.enterBoot(f, name, depth)
+	case ramdisk:
+		err = o.enterRamdisk(f, depth)
+	case payload:
+		err = o.enterPayload(f, depth)
 	case app:
 		o.apps = append(o.apps, looseApp{f, name, given})
-		return k.name
+		return k.name, true
 	case image:
 		o.e.note(f.Ref, Unsupported, k.name+", not read by this version")
 	case locked:
@@ -343,27 +385,33 @@ func (o *opener) enter(f *File, name string, depth int, given bool) string {
 	case pointer:
 		o.notePointer(f, lfsSize(head))
 	}
-	if given {
-		o.others = append(o.others, f)
+	switch k.do {
+	case fileSystem, expand, partitioned, bootable, ramdisk, payload:
+		o.noteFailure(f, k.name+": ", err)
+		return k.name, err == nil
 	}
-	return k.name
+	return k.name, false
+}
+
+// noteFailure makes a gap of what went wrong with an image, unless it is one already.
+func (o *opener) noteFailure(f *File, what string, err error) {
+	if _, noted := errors.AsType[Gap](err); err != nil && !noted && o.e.ctx.Err() == nil {
+		o.e.note(f.Ref, explain(err).reason, what+explain(err).detail)
+	}
 }
 
 // shortNames are how the kinds of compressed files are called behind "tar.".
 var shortNames = map[string]string{"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst"}
 
 // unwrap opens a compressed file. A tar in it is one container with it; anything else is a file in it.
-func (o *opener) unwrap(f *File, name, kind string, depth int, given bool) string {
+func (o *opener) unwrap(f *File, name, kind string, depth int) (string, bool) {
 	inner := strings.TrimSuffix(name, path.Ext(name))
 	m := newFile(f.Ref.Inner(path.Base(inner)), -1, 0)
 	m.blob = &blob{ev: o.e, src: stream{f, kind, nil}}
 	head, err := m.blob.src.head(o.e, headSize)
 	if err != nil {
 		f.fail(err)
-		if given {
-			o.others = append(o.others, f)
-		}
-		return kind
+		return kind, false
 	}
 	k := identify(head)
 	if k.do != image && k.do != locked {
@@ -376,32 +424,65 @@ func (o *opener) unwrap(f *File, name, kind string, depth int, given bool) strin
 		}
 		if k.do == untar {
 			o.enterTree(&tree{at: f.Ref, hint: path.Base(name), entries: o.listTar(f, b)}, depth+1)
-			return "tar." + shortNames[kind]
+			return "tar." + shortNames[kind], true
 		}
 		// What came before the damage is all there is.
 		m.blob = &blob{ev: o.e, src: memory(b)}
 	}
 	o.enterTree(&tree{at: f.Ref, hint: path.Base(name), entries: []entry{{path.Base(inner), m}}}, depth+1)
-	return kind
+	return kind, true
 }
 
 // enterTree finds the partitions in a tree and looks at all that is not in them.
 func (o *opener) enterTree(t *tree, depth int) {
-	o.trees = append(o.trees, t)
 	o.layout.find(t)
+	o.settled(t, depth)
+}
+
+// settled looks at all that is in a tree and not in its partitions: images of the first slot, then those of the second.
+func (o *opener) settled(t *tree, depth int) {
+	o.trees = append(o.trees, t)
 	o.known = o.known || len(t.claims) > 0
+	var left []entry
 	for _, ent := range t.entries {
-		if o.e.ctx.Err() != nil {
-			return
-		}
 		if _, _, ok := t.place(ent.name); ok || ent.file.Size == 0 || ent.file.blob == nil {
 			continue
 		}
 		if cleanName(ent.name) == nil {
 			o.e.note(ent.file.Ref, Damaged, "its name leads out of the archive; it belongs to no path of the phone")
 		}
-		if k := o.enter(ent.file, ent.name, depth, false); k == "" {
-			o.unknownImage(ent)
+		left = append(left, ent)
+	}
+	first, pieces := o.joinPieces(left)
+	updates, dats := blockUpdates(left)
+	for _, slot := range []bool{false, true} {
+		for _, ent := range left {
+			if o.e.ctx.Err() != nil {
+				return
+			}
+			if otherSlot(ent.name) != slot || pieces[ent.file] || dats[ent.file] {
+				continue
+			}
+			set, split := first[ent.file]
+			update, isList := updates[ent.file]
+			var err error
+			switch {
+			case split:
+				o.known = true
+				err = o.enterSparse(set, wholeName(ent.name), depth)
+			case isList:
+				o.known = true
+				err = o.enterBlockUpdate(update, depth)
+			case strings.Contains(path.Base(ent.name), ".new.dat"): // begins as the partition does that it makes in pieces
+				o.unknownImage(ent)
+			default:
+				if k := o.enter(ent.file, ent.name, depth, false); k == "" && t.partitions {
+					o.unknownPartition(ent)
+				} else if k == "" {
+					o.unknownImage(ent)
+				}
+			}
+			o.noteFailure(ent.file, "", err)
 		}
 	}
 }

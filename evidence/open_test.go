@@ -139,15 +139,17 @@ func TestImages(t *testing.T) {
 	ext4 := make([]byte, 8192)
 	ext4[1080], ext4[1081], ext4[1082] = 0x53, 0xef, 1
 	in := []member{
-		{"system.img", string(ext4)}, {"boot.img", "ANDROID!" + strings.Repeat("x", 5000)}, {"odd.img.gz", string(gz(ext4))},
+		{"system.img", string(ext4)}, {"boot.img", "ANDROID!" + strings.Repeat("x", 5000)}, {"odd.img.gz", string(gz([]byte("hsqs" + strings.Repeat("x", 5000))))},
+		{"data.img", strings.Repeat("\x00", 1024) + "\x10\x20\xf5\xf2" + strings.Repeat("x", 5000)},
 		{"vendor.img", strings.Repeat("encrypted ", 10000)}, {"vbmeta.img", "AVB0xxxx"}, {"fw.ozip", "OPPOENCRYPT!xxxx"}, {"notes.txt", "text"},
 	}
 	e := mustOpenBytes(t, "fw.zip", makeZip(t, in))
 	wantList(t, "gaps", gapLines(e), []string{
-		"fw.zip!boot.img: unsupported: boot image, not read by this version",
+		"fw.zip!boot.img: damaged: boot image: page size of 2021161080 bytes at byte 0x24",
+		"fw.zip!data.img: unsupported: f2fs, not read by this version",
 		"fw.zip!fw.ozip: encrypted: encrypted update",
-		"fw.zip!odd.img.gz!odd.img: unsupported: ext4, not read by this version",
-		"fw.zip!system.img: unsupported: ext4, not read by this version",
+		"fw.zip!odd.img.gz!odd.img: unsupported: squashfs, not read by this version",
+		"fw.zip!system.img: damaged: ext4: 0 blocks of 1024 bytes, the first for data 0 at byte 0x404",
 		"fw.zip!vendor.img: unsupported: an image by its name, of unknown content, not read by this version",
 	})
 	if n := len(e.Outside()); n != len(in)+1 {
@@ -589,6 +591,10 @@ func FuzzOpenBytes(f *testing.F) {
 	f.Add(xzip(f, makeTar(f, tree), xz.WriterConfig{BlockSize: 100}))
 	f.Add(makeZip(f, []member{{"in.zip", string(makeZip(f, tree))}}))
 	f.Add(append(paxSparse("system/app/s", 10, "1\n5\n3\n"+strings.Repeat("\x00", 506)+"xyz"), make([]byte, 1024)...))
+	for _, b := range imageSeeds(f) {
+		f.Add(b)
+		f.Add(makeZip(f, []member{{"system.img", string(b)}}))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := openBytes(t.Context(), "f", b)
 		if err != nil {

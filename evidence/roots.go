@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 )
@@ -28,7 +29,7 @@ var partitionPrefixes = []string{"my_", "tr_"}
 var decorations = []string{
 	".d", ".extracted", "_extracted", ".unpacked", "_unpacked", ".out", "_out",
 	".img", ".raw", ".bin", ".ext4", ".erofs", ".new", ".dat", ".br", "_image", ".image", "_sparse", "_a", "_b",
-	".tar", ".tgz", ".zip", ".gz", ".xz", ".bz2", ".zst",
+	".simg", ".tar", ".tgz", ".zip", ".gz", ".xz", ".bz2", ".zst",
 }
 
 // undecorated returns the name of the partition or image inside a folder's or an archive's name, which may
@@ -205,6 +206,8 @@ type tree struct {
 	hint    string // the container's name, which may be a partition's
 	entries []entry
 
+	partitions bool // the entries are partitions, called as the phone calls them
+
 	// claims are the directories that are on the phone: path in the tree, with a slash at its end, to path there.
 	// A directory of the phone that was found before has "-".
 	claims map[string]string
@@ -350,6 +353,61 @@ func (l *layout) find(t *tree) {
 			}
 		}
 		level = next
+	}
+}
+
+// findImage decides what the file system of an image is. It is called by its first name that means something:
+// that of the file, where it was mounted, its label.
+func (l *layout) findImage(t *tree, names []string) {
+	t.claims = map[string]string{}
+	top, whole := t.top()
+	if !whole {
+		l.e.note(t.at, TooLarge, fmt.Sprintf("more than %d folders; the partition is known by the first", maxDirs))
+	}
+	system := top.systemIn()
+	mount := ""
+	for i, n := range names {
+		if mount = partitionOf(path.Base(n)); mount == "" && i > 0 && n == "/" && system != nil {
+			mount = "/system"
+		}
+		if mount != "" {
+			break
+		}
+	}
+	switch {
+	case mount != "":
+	case system != nil:
+		mount = "/system"
+	case top.count(dataDirs) >= 4:
+		mount = "/data"
+	default:
+		mount = top.bare("", true)
+	}
+	switch {
+	case mount == "":
+	case mount != "/system" || system == nil:
+		l.claim(t, top, mount)
+	case l.claim(t, system, mount):
+		l.rooted = true
+		l.claim(t, top, "/")
+	default:
+		t.claims[top.path] = "-"
+	}
+}
+
+// findRamdisk places a ramdisk at mount, or if that is "" by what it holds.
+func (l *layout) findRamdisk(t *tree, mount string) {
+	t.claims = map[string]string{}
+	top, _ := t.top()
+	switch {
+	case mount != "":
+	case top.isRecovery() && top.dirs["first_stage_ramdisk"] == nil:
+		mount = recoveryRamdisk
+	default:
+		mount = bootRamdisk
+	}
+	if l.claim(t, top, mount) && mount == bootRamdisk && top.has["init.rc"] && !top.isRecovery() {
+		l.legacy = append(l.legacy, &claim{t, top, mount})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"gifthorse/format/apk"
+	"gifthorse/format/ext4"
 	"gifthorse/internal/cursor"
 )
 
@@ -24,9 +25,9 @@ type blob struct {
 	err  error
 	flaw string // what is wrong with contents that are handed out all the same
 
-	hash   sync.Once
-	sum    [32]byte
-	hashed bool
+	hash    sync.Once
+	sum     [32]byte
+	hashErr error
 }
 
 // A source is where contents come from.
@@ -76,8 +77,10 @@ func explain(err error) *failure {
 		return &failure{Absent, "it went away during the scan"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &failure{CutShort, "it ends early"}
+	case errors.Is(err, ext4.ErrEncrypted):
+		return &failure{Encrypted, "encrypted by fscrypt"}
 	case errors.Is(err, errors.ErrUnsupported):
-		return &failure{Unsupported, err.Error()}
+		return &failure{Unsupported, errno(err)}
 	case errors.Is(err, errTooLong):
 		return &failure{Damaged, errTooLong.Error()}
 	}
@@ -176,6 +179,28 @@ type memory []byte
 
 func (m memory) load(*Evidence) ([]byte, string, error)  { return m, "", nil }
 func (m memory) head(e *Evidence, n int) ([]byte, error) { return m[:min(n, len(m))], nil }
+
+func (m memory) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("negative offset")
+	}
+	if off >= int64(len(m)) {
+		return 0, io.EOF
+	}
+	n := copy(p, m[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Slice gives a part in place: see [cursor.Slice].
+func (m memory) Slice(off, n int64) []byte {
+	if off < 0 || n < 0 || off > int64(len(m)) || n > int64(len(m))-off {
+		return nil
+	}
+	return m[off:][:n:n]
+}
 
 // A zipMember is a member of a zip whose bytes are mapped.
 type zipMember struct {

@@ -104,6 +104,31 @@ func drain(r io.Reader) error {
 	return err
 }
 
+// fill makes n bytes, zeros but for what write writes, and returns them mapped.
+func (s *spool) fill(n int64, write func(io.WriterAt) error) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	if n > math.MaxInt {
+		return nil, errors.New("more than this machine can address")
+	}
+	s.mu.Lock()
+	err := s.open()
+	off := s.end
+	if err == nil {
+		s.end += roundUp(n)
+		err = s.f.Truncate(s.end) // what is not written is a hole
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := write(io.NewOffsetWriter(s.f, off)); err != nil {
+		return nil, err
+	}
+	return s.mapRegion(off, n)
+}
+
 // take gives away n bytes of the file; if they lie in a segment, with its mapping.
 func (s *spool) take(n int64) (off int64, room []byte, err error) {
 	s.mu.Lock()

@@ -58,6 +58,17 @@ func Methods(class string) iter.Seq[MethodInfo] {
 	}
 }
 
+// moreInterfaces are direct ancestors that the table's origin lacks, from the reference of java.lang and java.util.
+var moreInterfaces = map[string]string{
+	"Ljava/util/List;":          "Ljava/util/Collection;",
+	"Ljava/util/Deque;":         "Ljava/util/Queue;",
+	"Ljava/util/SortedSet;":     "Ljava/util/Set;",
+	"Ljava/util/SortedMap;":     "Ljava/util/Map;",
+	"Ljava/util/Hashtable;":     "Ljava/util/Map;",
+	"Ljava/lang/StringBuffer;":  "Ljava/lang/Appendable;",
+	"Ljava/lang/StringBuilder;": "Ljava/lang/Appendable;",
+}
+
 // IsSubclass reports whether a class of Android's public API is, extends or implements another, as far as the table tells.
 func IsSubclass(descriptor, ancestor string) bool {
 	return isSubclass(classesTSV, descriptor, ancestor)
@@ -76,6 +87,7 @@ func isSubclass(table, descriptor, ancestor string) bool {
 			continue
 		}
 		super, interfaces := r.next(), r.next()
+		seen = add(seen, moreInterfaces[seen[i]])
 		seen = add(seen, super)
 		for f := range strings.SplitSeq(interfaces, ",") {
 			seen = add(seen, f)

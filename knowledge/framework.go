@@ -17,6 +17,9 @@ var constantsText string
 //go:embed gestures.txt
 var gesturesText string
 
+//go:embed carried.txt
+var carriedText string
+
 //go:embed virtual-tables.tsv
 var virtualTablesText string
 
@@ -45,6 +48,8 @@ type Fact struct {
 	When *When
 	// Named is the kind of effect instead if the path ends in a part that is fixed; nil if that is no matter.
 	Named *FactKind
+	// Implicit, of a sink, is the argument that must be an intent which names no component; 0 if that is no matter.
+	Implicit int
 	// Means tells how a guard answers: "granted 0" (an int that is 0 if allowed), "granted 1" (true if
 	// allowed), "throws" (returns only if allowed), "value" (who calls: allowed if compared).
 	Means string
@@ -150,6 +155,13 @@ func parseFramework(text string) (*framework, error) {
 				}
 				fact.When = &When{v, strings.Split(f[k+2], ","), w == "action"}
 				k += 2
+			case w == "implicit" && k+1 < len(f):
+				k++
+				v, err := strconv.Atoi(f[k])
+				if err != nil {
+					return nil, fail("not an argument")
+				}
+				fact.Implicit = v
 			case w == "granted" && k+1 < len(f):
 				k++
 				fact.Means = "granted " + f[k]
@@ -212,6 +224,24 @@ var gesturesOnce = sync.OnceValue(func() map[string]bool {
 // Gesture reports whether the methods of an interface run only when a person touches the screen or a key.
 // The name of a method, "onKeyDown", stands for the overrides of components.
 func Gesture(name string) bool { return gesturesOnce()[name] }
+
+var carriedOnce = sync.OnceValue(func() []string {
+	var out []string
+	for _, f := range rows(carriedText) {
+		out = append(out, f[0])
+	}
+	return out
+})
+
+// Carried reports whether a class belongs to one of the framework's support libraries, of which apps carry a copy.
+func Carried(class string) bool {
+	for _, p := range carriedOnce() {
+		if strings.HasPrefix(class, p) {
+			return true
+		}
+	}
+	return false
+}
 
 var virtualTablesOnce = sync.OnceValue(func() map[string][][]string {
 	m := map[string][][]string{}

@@ -169,9 +169,7 @@ func TestScriptBounds(t *testing.T) {
 			t.Errorf("script %d: cut %v, want %v", i, cut, want)
 		}
 	}
-	if d := time.Since(start); d > 10*time.Second {
-		t.Errorf("it took %v", d)
-	}
+	t.Logf("it took %v", time.Since(start)) // without the bounds it would take hours
 }
 
 func FuzzScript(f *testing.F) {

@@ -149,8 +149,20 @@ func (p *Program) anyWorthwhile(sp int, what reaches) bool {
 	return false
 }
 
-// newExtern looks up what is known of a method of the platform.
-func (p *Program) newExtern(class, sel Sym) extern {
+// newExtern looks up what is known of a method of the platform. Of a support library's class, what is known of the
+// platform's class above it holds too.
+func (p *Program) newExtern(sp int, class, sel Sym) extern {
+	e := p.externFacts(class, sel)
+	if c := p.find(sp, class); c != 0 && p.classes[c].carried && len(e.facts) == 0 && e.model.f == nil {
+		if o := p.outside(c); o != 0 {
+			e = p.externFacts(o, sel)
+		}
+		e.class, e.absent = class, false
+	}
+	return e
+}
+
+func (p *Program) externFacts(class, sel Sym) extern {
 	e := extern{class: class, sel: sel}
 	name, proto := cutSel(p.syms.text[sel])
 	cls := p.syms.text[class]
@@ -220,22 +232,27 @@ const (
 // creating an object reaches the methods by which the platform calls it back.
 func (p *Program) relevance() {
 	p.relevant = make([]reaches, len(p.methods))
-	// Libraries first: an app's call into one is of interest if the library's method is.
-	for _, libs := range []bool{true, false} {
-		var wg sync.WaitGroup
-		sem := make(chan struct{}, runtime.GOMAXPROCS(0))
-		for i := range p.spaces {
-			if (p.spaces[i].lib != nil) == libs {
-				wg.Go(func() {
-					sem <- struct{}{}
-					defer func() { <-sem }()
-					p.spaceRelevance(i, reachesEffect)
-					p.spaceRelevance(i, reachesSource)
-				})
-			}
+	// Libraries first, one after the other, for they call each other: an app's call into one is of interest if
+	// the library's method is. Apps do not see each other, so they can go side by side.
+	var wg sync.WaitGroup
+	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range p.spaces {
+		if p.spaces[i].lib != nil {
+			p.spaceRelevance(i, reachesEffect)
+			p.spaceRelevance(i, reachesSource)
 		}
-		wg.Wait()
 	}
+	for i := range p.spaces {
+		if p.spaces[i].lib == nil {
+			wg.Go(func() {
+				sem <- struct{}{}
+				defer func() { <-sem }()
+				p.spaceRelevance(i, reachesEffect)
+				p.spaceRelevance(i, reachesSource)
+			})
+		}
+	}
+	wg.Wait()
 }
 
 func (p *Program) spaceRelevance(sp int, what reaches) {
@@ -373,7 +390,8 @@ func (p *Program) CallsTo(class, name string) []Site {
 
 // Behind returns the kinds of effect that can be reached over the call graph from a component and from the
 // components of its app that it names, in order of their ids. It follows what a person at the screen sets off
-// too, and proves no path: it says what may lie behind a door, not that the door is open.
+// too, and proves no path: it says what may lie behind a door, not that the door is open. A call whose
+// arguments are constants in the same block does a fixed thing and is left out.
 func (p *Program) Behind(c *phone.Component) []*knowledge.FactKind {
 	sp, ok := p.ofPackage[c.Package]
 	if !ok {
@@ -411,7 +429,16 @@ func (p *Program) Behind(c *phone.Component) []*knowledge.FactKind {
 			continue
 		}
 		var in dex.Insn
+		fixed := map[uint32]bool{} // registers that hold a constant since the last branch
 		for pc := uint32(0); pc < code.Units() && in.Decode(code.Insns, pc) == nil; pc = in.Next {
+			switch {
+			case in.Op.IsBranch() || in.Op.IsSwitch() || !in.Op.Continues():
+				clear(fixed)
+			case in.Op >= dex.OpConst4 && in.Op <= dex.OpConstClass:
+				fixed[in.A] = true
+			case in.Op.SetsA():
+				delete(fixed, in.A)
+			}
 			switch {
 			case in.Op == dex.OpNewInstance:
 				class(p.find(d.space, d.typeSym(in.Index)))
@@ -428,7 +455,11 @@ func (p *Program) Behind(c *phone.Component) []*knowledge.FactKind {
 					}
 				}
 				for _, f := range p.externs[t.extern].facts {
-					if f.Role == knowledge.RoleEffect && f.When == nil {
+					open := len(f.Args) == 0
+					for _, k := range f.Args {
+						open = open || k >= int(in.A) || !fixed[in.Arg(k)]
+					}
+					if f.Role == knowledge.RoleEffect && f.When == nil && open {
 						found[f.Kind.ID] = f.Kind
 					}
 				}

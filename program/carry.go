@@ -1,6 +1,7 @@
 package program
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,6 +117,9 @@ func (r *run) toText(cur *local, v value, proto string) value {
 		return value{taint: r.deep(cur.heap, v)}
 	}
 	v = r.content(cur, v)
+	if v.kind == below {
+		return value{taint: v.taint}
+	}
 	if v.kind != number {
 		return v
 	}
@@ -340,6 +344,25 @@ func put(r *run, s *site) value {
 	return s.arg(0)
 }
 
+// stored reads a preference.
+func stored(r *run, s *site) value {
+	v := getKey(r, s)
+	if v.kind == anything && v.taint == 0 {
+		return value{typ: r.retType(s.proto)}
+	}
+	return r.join(v, s.arg(2), 0, 0)
+}
+
+// named returns the object that stands for something of the platform's that has a name: there is one of it.
+func (r *run) named(name, class string) value {
+	v, ok := r.lasting[name]
+	if !ok {
+		v = r.objVal(r.newObject(r.p.syms.ids[class], 0))
+		r.lasting[name] = v
+	}
+	return v
+}
+
 // field returns the key of a platform field such as Message.what.
 func (r *run) field(name, typ string) uint32 { return uint32(r.p.syms.ids[name+":"+typ]) }
 
@@ -407,6 +430,9 @@ func (r *run) deliver(s *site, handler, msg value) {
 // handOver follows objects of the app that are given to the platform: their overrides of platform methods
 // may be called at any time; those that wait for a finger are marked so.
 func (r *run) handOver(s *site) {
+	if r.whole {
+		r.takeBack(s)
+	}
 	for i, a := range s.args {
 		if i == 0 && s.inst {
 			continue
@@ -424,8 +450,9 @@ func (r *run) handOver(s *site) {
 			}
 			r.started["obj"+strconv.Itoa(int(o))]++
 			for _, k := range r.p.callBacks(c) {
-				if r.whole {
-					r.listeners = append(r.listeners, listener{r.objVal(o), k.sel, r.at(s.f, s.in.PC)})
+				if r.whole { // when the time has come
+					r.listeners = append(r.listeners, listener{obj: r.objVal(o), sel: k.sel, at: r.at(s.f, s.in.PC)})
+					continue
 				}
 				args := make([]value, 0, 4)
 				if k.gesture {
@@ -437,6 +464,32 @@ func (r *run) handOver(s *site) {
 				}
 			}
 		}
+	}
+}
+
+// takeBack notes which listeners the platform calls no more: those given to a method that removes or
+// unregisters, and one whose place a setter gives to another or to none. All others that are given are called.
+func (r *run) takeBack(s *site) {
+	hear := func(v value, on int64) {
+		for _, o := range r.objectsOf(v) {
+			if r.objects[o].cid != 0 {
+				r.write(s.cur, o, keyHeard, intVal(on), true)
+			}
+		}
+	}
+	removes := strings.HasPrefix(s.name, "remove") || strings.HasPrefix(s.name, "unregister")
+	setter := strings.HasPrefix(s.name, "set") && strings.HasSuffix(s.name, "Listener") && len(s.args) == 2
+	if setter {
+		place := keyText | uint32(r.text(s.name).n)
+		for _, o := range r.objectsOf(s.arg(0)) {
+			if old, ok := s.cur.heap.get(fieldKey(o, place)); ok {
+				hear(old, 0)
+			}
+			r.write(s.cur, o, place, s.arg(1), true)
+		}
+	}
+	for _, a := range s.args[min(1, len(s.args)):] {
+		hear(a, b2i(!removes))
 	}
 }
 
@@ -455,14 +508,14 @@ func (p *Program) callBacks(c ClassID) []callback {
 		kc := &p.classes[k]
 		for _, f := range kc.ifaces {
 			name := p.syms.text[f]
-			if p.find(p.dexes[kc.dex].space, f) != 0 {
+			if p.app(p.dexes[kc.dex].space, f) {
 				continue
 			}
 			g := knowledge.Gesture(name)
-			for m := range knowledge.Methods(name) {
+			for m := range p.platformMethods(p.dexes[kc.dex].space, f) {
 				for id := kc.methods[0]; id < kc.methods[1]; id++ {
 					mm := &p.methods[id]
-					if n, _ := cutSel(p.syms.text[mm.sel]); n == m.Name && mm.access&accStatic == 0 && mm.code != 0 && !seen[mm.sel] && n != "<init>" {
+					if n, _ := cutSel(p.syms.text[mm.sel]); n == m && mm.access&accStatic == 0 && mm.code != 0 && !seen[mm.sel] && n != "<init>" {
 						seen[mm.sel] = true
 						out = append(out, callback{mm.sel, g})
 					}
@@ -473,8 +526,27 @@ func (p *Program) callBacks(c ClassID) []callback {
 	return out
 }
 
+// platformMethods yields the names of the methods that a class of the platform or of a support library declares.
+func (p *Program) platformMethods(sp int, class Sym) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if c := p.find(sp, class); c != 0 {
+			for m := p.classes[c].methods[0]; m < p.classes[c].methods[1]; m++ {
+				if n, _ := cutSel(p.syms.text[p.methods[m].sel]); !yield(n) {
+					return
+				}
+			}
+			return
+		}
+		for m := range knowledge.Methods(p.syms.text[class]) {
+			if !yield(m.Name) {
+				return
+			}
+		}
+	}
+}
+
 // instantiate makes an object of a class that is known by name.
-func (r *run) instantiate(s *site, class value) value {
+func (r *run) instantiate(s *site, class value, args ...value) value {
 	if class.kind != classRef {
 		return value{taint: class.taint}
 	}
@@ -482,13 +554,70 @@ func (r *run) instantiate(s *site, class value) value {
 	o := r.objectsOf(v)[0]
 	if c := r.objects[o].cid; c != 0 {
 		r.initClass(s.sp, s.cur, Sym(class.n), r.at(s.f, s.in.PC))
-		if m := r.p.own(c, r.p.syms.ids["<init>:()V"]); m != 0 {
-			if _, st, ok := r.call(m, []value{v}, s.cur.state, r.at(s.f, s.in.PC)); ok {
+		for m := r.p.classes[c].methods[0]; m < r.p.classes[c].methods[1]; m++ {
+			name, proto := cutSel(r.p.syms.text[r.p.methods[m].sel])
+			if name != "<init>" || len(paramTypes(proto)) != len(args) {
+				continue
+			}
+			if _, st, ok := r.call(m, append([]value{v}, args...), s.cur.state, r.at(s.f, s.in.PC)); ok {
 				s.cur.state = st
 			}
 		}
+	} else if r.whole {
+		r.platformCall(s, r.p.syms.text[class.n], "<init>", append([]value{v}, args...))
 	}
 	return v
+}
+
+// elements returns what an array of known length holds: the arguments of a reflective call.
+func (r *run) elements(cur *local, array value) (list []value) {
+	length := int64(0)
+	for _, o := range r.objectsOf(array) {
+		if l, ok := cur.heap.get(fieldKey(o, keyLength)); ok && l.kind == number {
+			length = max(length, l.n)
+		}
+	}
+	for i := range min(length, 16) {
+		list = append(list, r.arrayGet(cur, array, intVal(i)))
+	}
+	return list
+}
+
+// platformCall is a reflective call of a platform's method, of which the name and the arguments are known. Its
+// prototype is made up from the arguments, as far as models look at it.
+func (r *run) platformCall(s *site, class, name string, args []value) value {
+	t := *s
+	t.args, t.name, t.inst = args, name, true
+	t.class = r.p.syms.ids[class]
+	t.wrote = t.class
+	t.proto = "("
+	for _, a := range args[min(1, len(args)):] {
+		switch {
+		case a.kind == text || a.kind == prefix || a.kind == suffix || a.kind == rooted:
+			t.proto += "Ljava/lang/String;"
+		case a.kind == object && r.objects[r.objectsOf(a)[0]].class != 0:
+			t.proto += r.p.syms.text[r.objects[r.objectsOf(a)[0]].class]
+		default:
+			t.proto += "Ljava/lang/Object;"
+		}
+	}
+	if t.proto += ")Ljava/lang/Object;"; name == "<init>" {
+		t.proto = strings.TrimSuffix(t.proto, "Ljava/lang/Object;") + "V"
+	}
+	if m := r.p.findModel(class, name); m.f != nil {
+		return m.f(r, &t)
+	}
+	return r.general(&t)
+}
+
+// reflects reports whether v is a method that is known.
+func (r *run) reflects(cur *local, v value) bool {
+	for _, o := range r.objectsOf(v) {
+		if t, ok := cur.heap.get(fieldKey(o, keyTarget)); !ok || t.kind != classRef {
+			return false
+		}
+	}
+	return len(r.objectsOf(v)) > 0
 }
 
 // reflectCall calls the methods of the known name, whatever their arguments.
@@ -501,15 +630,7 @@ func reflectCall(r *run, s *site) value {
 		if !ok || class.kind != classRef {
 			continue
 		}
-		var list []value
-		if as := r.objectsOf(s.arg(2)); len(as) == 1 {
-			if l, ok := s.cur.heap.get(fieldKey(as[0], keyLength)); ok && l.kind == number {
-				for i := range min(l.n, 16) {
-					v, _ := s.cur.heap.get(fieldKey(as[0], indexKey(i)))
-					list = append(list, v)
-				}
-			}
-		}
+		list := r.elements(s.cur, s.arg(2))
 		c := r.p.find(r.p.dexes[r.p.methods[s.f.m].dex].space, Sym(class.n))
 		for k := c; k != 0; k = r.p.classes[k].super {
 			for m := r.p.classes[k].methods[0]; m < r.p.classes[k].methods[1]; m++ {
@@ -527,8 +648,8 @@ func reflectCall(r *run, s *site) value {
 			}
 		}
 		if c == 0 { // a hidden method of the platform
-			for _, fact := range knowledge.Facts(n) {
-				if fact.Class != r.p.syms.text[class.n] {
+			for _, fact := range r.p.facts(n) {
+				if fact.Class != r.p.syms.text[class.n] && !knowledge.IsSubclass(r.p.syms.text[class.n], fact.Class) {
 					continue
 				}
 				args := append([]value{s.arg(1)}, list...)
@@ -536,12 +657,23 @@ func reflectCall(r *run, s *site) value {
 					args = list
 				}
 				t := *s
-				t.args, t.name = args, n
+				t.args, t.name, t.class = args, n, Sym(class.n)
 				switch fact.Role {
 				case knowledge.RoleEffect:
 					r.effect(&t, &fact)
 				case knowledge.RoleGuard:
 					out = r.guard(&t, &fact)
+				case knowledge.RoleSource:
+					if v, ok := r.source(&t, &fact); ok && r.whole {
+						out = v
+					}
+				case knowledge.RoleSink:
+					r.sink(&t)
+				}
+			}
+			if r.whole {
+				if v := r.platformCall(s, r.p.syms.text[class.n], n, append([]value{s.arg(1)}, list...)); out.taint == 0 {
+					out = v
 				}
 			}
 		}

@@ -450,6 +450,12 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 			actions = append(actions, r.textsOf(s.cur, a)...)
 		}
 	}
+	awaits := r.awaits
+	r.awaits = nil
+	started := false
+	for _, n := range names { // a class of the app that no manifest names is not started, but nor does the intent go elsewhere
+		started = started || r.p.find(r.space, r.p.syms.ids[n]) != 0
+	}
 	for _, c := range pkg.Components {
 		if string(c.Kind) != kind || !c.Enabled {
 			continue
@@ -460,6 +466,7 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 				hit = hit || slices.Contains(actions, a)
 			}
 		}
+		started = started || hit
 		if !hit || r.started[c.Name] > 1 {
 			continue
 		}
@@ -471,11 +478,37 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 		up := r.chainOf(s.f.m, s.in.PC, "starts "+kind+" "+c.Name, s.f.up)
 		before := s.cur.state
 		obj := r.create(r.space, s.cur, r.p.classes[cid].name, up)
+		if len(awaits) > 2 {
+			r.fieldPut(s.cur, obj, keyStarter, awaits[0])
+			r.fieldPut(s.cur, obj, keyCode, awaits[2])
+		}
 		binder = r.driveInside(s.cur, obj, c.Kind, intent, up)
 		s.cur.conds = before.conds
 		r.started[c.Name]--
 	}
+	if r.whole && !started {
+		r.leaves(intent)
+		if len(awaits) > 2 { // what another app hands back may be made of what it was handed
+			back := r.made(s.cur, r.chainOf(s.f.m, s.in.PC, "awaits the result", s.f.up), -2, r.p.syms.ids["Landroid/content/Intent;"], 0, false)
+			r.copyObject(s.cur, intent, r.objectsOf(back)[0])
+			r.fieldPut(s.cur, back, keyAll, value{taint: r.deep(s.cur.heap, intent)})
+			r.callBack(s, awaits[0], "onActivityResult:(IILandroid/content/Intent;)V", awaits[2], value{}, back)
+		}
+	}
 	return binder
+}
+
+// result hands an activity's result to the activity that started it and awaits one; the result of one that was
+// started from outside leaves the app.
+func (r *run) result(s *site, obj, code, intent value) {
+	for _, o := range r.objectsOf(obj) {
+		if starter, ok := s.cur.heap.get(fieldKey(o, keyStarter)); ok {
+			req, _ := s.cur.heap.get(fieldKey(o, keyCode))
+			r.callBack(s, starter, "onActivityResult:(IILandroid/content/Intent;)V", req, code, intent)
+			continue
+		}
+		r.leaves(intent)
+	}
 }
 
 // driveInside is drive for a component that the app itself starts: what was decided before still holds. It

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gifthorse/evidence"
+	"gifthorse/format/apk"
 	"gifthorse/knowledge"
 	"gifthorse/phone"
 )
@@ -99,7 +100,7 @@ func dalvik(t string) string {
 // driven through its life, with every call-back that it registers. With nil rules the sources and sinks are
 // those of package knowledge.
 func Flows(ctx context.Context, ph *phone.Phone, rules *Rules) ([]Flow, []evidence.Gap) {
-	p := &Program{Phone: ph, api: ph.API, rules: rules}
+	p := &Program{Phone: ph, api: ph.API, rules: rules, whole: true}
 	p.load(ph)
 	p.scan()
 	p.relevance()
@@ -134,31 +135,11 @@ func (p *Program) appFlows(sp int) (flows []Flow) {
 	r.budget, r.limit = maxFlowSteps, maxFlowSteps
 	r.whole = true
 	cur := &local{}
-	var app value
-	if pkg.AppClass != "" {
-		app = r.create(sp, cur, p.syms.ids[pkg.AppClass], nil)
-	}
-	type part struct {
-		c   *phone.Component
-		obj value
-	}
-	var parts []part
-	for _, c := range pkg.Components {
-		if c.Enabled && p.find(sp, p.syms.ids[c.Name]) != 0 && c.Alias == "" {
-			parts = append(parts, part{c, r.create(sp, cur, p.syms.ids[c.Name], nil)})
+	for r.round = range 2 {
+		r.driveApp(cur)
+		if !r.shared(cur.heap) {
+			break // nothing stays behind that the next one could find
 		}
-	}
-	for range 2 { // what a later call-back leaves, an earlier one finds the second time
-		if app.kind == object {
-			r.overridden(cur, app, []string{"attachBaseContext", "onCreate", "onConfigurationChanged", "onLowMemory", "onTrimMemory", "onTerminate"})
-		}
-		for _, x := range parts {
-			r.life(cur, x.obj, x.c)
-		}
-		for i := 0; i < len(r.dynamic) && i < 16; i++ {
-			r.driveReceiver(cur, r.dynamic[i], value{})
-		}
-		r.heard(cur)
 	}
 	if r.cut || r.unfinished {
 		p.gaps = append(p.gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.TooLarge, Detail: fmt.Sprintf("%s was not followed to the end: more than %d steps", pkg.Name, maxFlowSteps)})
@@ -166,28 +147,101 @@ func (p *Program) appFlows(sp int) (flows []Flow) {
 	return r.flows()
 }
 
-// life drives a component through its life, then its call-backs, then through its life's end and again.
+// driveApp drives the application and each of its components through one life. The providers come first: the
+// platform makes them before it calls the application's onCreate (ActivityThread.handleBindApplication).
+func (r *run) driveApp(cur *local) {
+	p, sp := r.p, r.space
+	pkg := p.spaces[sp].pkg
+	if pkg.AppClass != "" {
+		r.app = r.create(sp, cur, p.syms.ids[pkg.AppClass], nil)
+		r.overridden(cur, r.app, []string{"attachBaseContext"})
+	}
+	drive := func(providers bool) {
+		for _, c := range pkg.Components {
+			if c.Enabled && p.find(sp, p.syms.ids[c.Name]) != 0 && c.Alias == "" && (c.Kind == phone.KindProvider) == providers {
+				obj := r.create(sp, cur, p.syms.ids[c.Name], nil)
+				if !c.Exported { // only the app starts it, with what the app put into the intent: see startComponent
+					r.fieldPut(cur, obj, keyIntent, r.made(cur, nil, -5, p.syms.ids["Landroid/content/Intent;"], 0, false))
+				}
+				r.life(cur, obj, c)
+			}
+		}
+	}
+	drive(true)
+	r.overridden(cur, r.app, []string{"onCreate"})
+	drive(false)
+	r.overridden(cur, r.app, []string{"onConfigurationChanged", "onLowMemory", "onTrimMemory", "onTerminate"})
+	r.heard(cur)
+}
+
+// shared reports whether data lies where the next life of a component finds it: in static fields, the
+// application object, or the preferences.
+func (r *run) shared(h *heap) bool {
+	t := r.deep(h, r.app)
+	for _, o := range r.statics {
+		t = r.labelSets.union(t, r.deep(h, r.objVal(o)))
+	}
+	for _, v := range r.lasting {
+		t = r.labelSets.union(t, r.deep(h, v))
+	}
+	return t != 0
+}
+
+// life drives a component through its life. What it leaves to the platform to call is called whenever that
+// can be: after it began, and while it is in the background.
 func (r *run) life(cur *local, obj value, c *phone.Component) {
-	begin := map[phone.Kind][]string{
-		phone.KindActivity: {"onCreate", "onStart", "onRestoreInstanceState", "onPostCreate", "onResume", "onPostResume", "onAttachedToWindow", "onCreateOptionsMenu", "onCreateContextMenu", "onWindowFocusChanged"},
-		phone.KindService:  {"onCreate", "onStart", "onStartCommand", "onHandleIntent", "onBind", "onRebind"},
+	was := r.active
+	r.active = obj
+	defer func() { r.active = was }()
+	all := slices.Concat(beginnings[c.Kind], stops[c.Kind], ends[c.Kind])
+	r.overridden(cur, obj, beginnings[c.Kind])
+	r.heard(cur)
+	r.callbacksOf(cur, obj, all)
+	r.heard(cur)
+	r.overridden(cur, obj, stops[c.Kind])
+	for range maxReturns {
+		h := cur.heap
+		r.heard(cur)
+		r.overridden(cur, obj, returns[c.Kind])
+		r.heard(cur)
+		r.callbacksOf(cur, obj, all)
+		r.overridden(cur, obj, stops[c.Kind])
+		if cur.heap == h {
+			break
+		}
+	}
+	r.overridden(cur, obj, ends[c.Kind])
+	r.heard(cur)
+}
+
+// maxReturns is how often a component comes back. Data moves on one field with each time; three is a state
+// machine of four states.
+const maxReturns = 3
+
+// The methods that the platform calls in a component's life, in its order.
+var (
+	beginnings = map[phone.Kind][]string{
+		phone.KindActivity: {"attachBaseContext", "onCreate", "onStart", "onRestoreInstanceState", "onPostCreate", "onResume", "onPostResume", "onAttachedToWindow", "onCreateOptionsMenu", "onCreateContextMenu", "onWindowFocusChanged"},
+		phone.KindService:  {"attachBaseContext", "onCreate", "onStart", "onStartCommand", "onHandleIntent", "onBind", "onRebind"},
 		phone.KindReceiver: {"onReceive"},
 		phone.KindProvider: {"onCreate", "query", "insert", "update", "delete", "call", "openFile", "getType", "bulkInsert"},
 	}
-	end := map[phone.Kind][]string{
-		phone.KindActivity: {"onPause", "onSaveInstanceState", "onStop", "onRetainNonConfigurationInstance", "onRestart", "onDestroy", "onLowMemory", "onTrimMemory"},
-		phone.KindService:  {"onUnbind", "onDestroy", "onLowMemory", "onTaskRemoved"},
+	stops = map[phone.Kind][]string{
+		phone.KindActivity: {"onUserLeaveHint", "onPause", "onSaveInstanceState", "onStop", "onRetainNonConfigurationInstance"},
+		phone.KindService:  {"onUnbind", "onLowMemory", "onTaskRemoved"},
 	}
-	r.overridden(cur, obj, begin[c.Kind])
-	r.heard(cur)
-	r.callbacksOf(cur, obj, append(slices.Clone(begin[c.Kind]), end[c.Kind]...))
-	r.overridden(cur, obj, end[c.Kind])
-	if c.Kind == phone.KindActivity { // it comes back
-		r.overridden(cur, obj, []string{"onRestart", "onStart", "onRestoreInstanceState", "onResume"})
-		r.callbacksOf(cur, obj, append(slices.Clone(begin[c.Kind]), end[c.Kind]...))
-		r.overridden(cur, obj, []string{"onPause", "onStop", "onDestroy"})
+	returns = map[phone.Kind][]string{
+		phone.KindActivity: {"onRestart", "onStart", "onRestoreInstanceState", "onResume"},
+		phone.KindService:  {"onStart", "onStartCommand", "onHandleIntent", "onBind", "onRebind"},
+		phone.KindReceiver: {},
+		phone.KindProvider: {"query", "insert", "update", "delete", "call", "openFile"},
 	}
-}
+	ends = map[phone.Kind][]string{
+		phone.KindActivity: {"onDestroy", "onLowMemory", "onTrimMemory"},
+		phone.KindService:  {"onDestroy"},
+	}
+	fragmentLife = []string{"onAttach", "onCreate", "onCreateView", "onViewCreated", "onActivityCreated", "onStart", "onResume", "onPause", "onSaveInstanceState", "onStop", "onDestroyView", "onDestroy", "onDetach"}
+)
 
 // overridden calls the named methods of an object where its class overrides them, in the order given.
 func (r *run) overridden(cur *local, obj value, names []string) {
@@ -222,6 +276,31 @@ func (r *run) overridden(cur *local, obj value, names []string) {
 // life0 is the bundle in which an activity's state is saved.
 func (r *run) life0(cur *local, obj value) value {
 	return r.made(cur, r.chainOf(0, uint32(obj.n), "state", nil), -4, r.p.syms.ids["Landroid/os/Bundle;"], 0, false)
+}
+
+// maxTable bounds the resource table that is read; the largest of real apps have some 20 MB.
+const maxTable = 64 << 20
+
+// resourceText returns a text of an app's resources, in its default language. The table is read when the first
+// is asked for.
+func (p *Program) resourceText(sp int, id uint32) (string, bool) {
+	s := &p.spaces[sp]
+	if s.resources == nil {
+		s.resources = &apk.Resources{}
+		if f := s.pkg.File; f != nil {
+			if at, err := f.ReaderAt(); err == nil {
+				if z, err := apk.NewZip(at, f.Size); err == nil && z.Entry("resources.arsc") != nil {
+					if b, err := z.ReadFile(z.Entry("resources.arsc"), maxTable); err == nil {
+						if t, err := apk.ParseResources(b); err == nil {
+							s.resources = t
+						}
+					}
+				}
+			}
+		}
+	}
+	v, ok := s.resources.Value(id)
+	return v.Text(), ok
 }
 
 func paramTypes(proto string) []string {
@@ -291,6 +370,11 @@ func (r *run) unknowns(proto string) []value {
 
 // overridesPlatform reports whether a method of this name is declared by a platform ancestor of class c.
 func (p *Program) overridesPlatform(c ClassID, name string) bool {
+	for k := c; k != 0; k = p.classes[k].super { // what a support library declares, the platform calls too
+		if p.classes[k].carried && slices.Contains(slices.Collect(p.platformMethods(p.dexes[p.classes[k].dex].space, p.classes[k].name)), name) {
+			return true
+		}
+	}
 	for _, a := range p.platformAncestors(c) {
 		for m := range knowledge.Methods(a) {
 			if m.Name == name {
@@ -332,31 +416,73 @@ func (p *Program) platformAncestors(c ClassID) []string {
 	return out
 }
 
-// heard calls every object that was handed to the platform once more: its listeners may be called at any time.
+// heard calls what was handed to the platform and is not taken back: listeners, receivers registered in code,
+// fragments. It is called while they can be set off; what one of them leaves the next finds.
 func (r *run) heard(cur *local) {
-	for i := 0; i < len(r.listeners) && i < 256; i++ {
-		l := r.listeners[i]
-		os := r.objectsOf(l.obj)
-		if len(os) == 0 {
-			continue
+	for i := 0; i < len(r.listeners) && i < maxListeners; i++ {
+		l := &r.listeners[i]
+		if cur.heap == l.last {
+			continue // it would do again what it did
 		}
-		_, proto := cutSel(r.p.syms.text[l.sel])
-		if m := r.p.dispatch(r.objects[os[0]].cid, l.sel); m != 0 && r.p.methods[m].code != 0 {
-			r.runMethod(cur, m, append([]value{l.obj}, r.unknowns(proto)...), l.at)
+		for _, o := range r.objectsOf(l.obj) {
+			if off, ok := cur.heap.get(fieldKey(o, keyHeard)); ok && off.isNull() {
+				continue
+			}
+			_, proto := cutSel(r.p.syms.text[l.sel])
+			if m := r.p.dispatch(r.objects[o].cid, l.sel); m != 0 && r.p.methods[m].code != 0 {
+				r.runMethod(cur, m, append([]value{l.obj}, r.unknowns(proto)...), l.at)
+			}
 		}
+		l.last = cur.heap
+	}
+	for i := 0; i < len(r.dynamic) && i < 16; i++ {
+		r.driveReceiver(cur, r.dynamic[i], value{typ: r.p.syms.ids["Landroid/content/Intent;"]})
+	}
+	for len(r.fragments) > 0 {
+		f := r.fragments[0]
+		r.fragments = r.fragments[1:]
+		r.overridden(cur, f, fragmentLife)
+		r.callbacksOf(cur, f, fragmentLife)
 	}
 }
 
+// maxListeners bounds the objects handed to the platform that are called back; apps have dozens.
+const maxListeners = 256
+
 type listener struct {
-	obj value
-	sel Sym
-	at  *chain
+	obj  value
+	sel  Sym
+	at   *chain
+	last *heap // after it was called last
 }
 
 // leak records that a sink was given labelled data.
 type leak struct {
 	source uint32 // label
 	sink   *chain
+}
+
+func (r *run) leak(labels uint32, sink *chain) {
+	for _, l := range r.labelSets.items[labels] {
+		if k := (leak{l, sink}); !r.labels[l].guard && !slices.Contains(r.leaks, k) && len(r.leaks) < 4096 {
+			r.leaks = append(r.leaks, k)
+		}
+	}
+}
+
+// kept is a sink that only put data into an intent: it lets nothing out before the intent leaves the app.
+type kept struct {
+	labels uint32
+	sink   *chain
+}
+
+// leaves says that an intent goes out of the app.
+func (r *run) leaves(intent value) {
+	for _, o := range r.objectsOf(intent) {
+		for _, k := range r.kept[o] {
+			r.leak(k.labels, k.sink)
+		}
+	}
 }
 
 func (r *run) flows() []Flow {

@@ -44,6 +44,13 @@ type run struct {
 	unfinished bool // it ended a method before
 	budget     int  // steps of the whole run
 	whole      bool // the whole app is driven, not one way in
+	round      int  // of driving the whole app: its components are made anew
+	app        value
+	active     value            // the component being driven
+	awaits     []value          // the call of startActivityForResult that is being followed: receiver, intent, request code
+	lasting    map[string]value // preferences by name
+	fragments  []value          // added to an activity and not yet driven
+	kept       map[uint32][]kept
 	leaks      []leak
 	listeners  []listener
 	lives      map[string]value
@@ -59,8 +66,9 @@ type run struct {
 	stopping   map[uint32]bool   // see stops
 	guardSets  map[uint32]uint32 // see guardsIn
 	dynamic    []dynamicReceiver
-	driving    int // 0, or 1 + index of the receiver registered in code that is being driven
-	gesture    int // >0 while code runs that only a person at the screen sets off
+	thrown     thrown // by the call that ended last
+	driving    int    // 0, or 1 + index of the receiver registered in code that is being driven
+	gesture    int    // >0 while code runs that only a person at the screen sets off
 	started    map[string]int
 	noQuick    int
 }
@@ -114,7 +122,7 @@ func newRun(p *Program, e *Entry, space int) *run {
 		texts: []string{""}, textIDs: map[string]int64{"": 0},
 		labels: make([]label, 1), objects: make([]objectInfo, 1), tests: make([]test, 1),
 		testIDs: map[test]uint32{}, chains: map[chain]*chain{}, labelOf: map[labelKey]uint32{},
-		labelSets: newInterner(), objSets: newInterner(), condSets: newInterner(),
+		lasting: map[string]value{}, kept: map[uint32][]kept{}, labelSets: newInterner(), objSets: newInterner(), condSets: newInterner(),
 		altLists: make([][]alternative, 1), altIDs: map[string]uint32{},
 		statics: map[ClassID]uint32{}, externs: map[uint64]*extern{}, makings: map[making]uint32{}, bodies: map[MethodID]*body{},
 		hitIDs: map[string]bool{}, onStack: map[MethodID]int{}, stopping: map[uint32]bool{}, guardSets: map[uint32]uint32{}, started: map[string]int{},
@@ -200,6 +208,7 @@ type tryRange struct {
 	start, end uint32
 	handlers   []uint32
 	types      []Sym
+	may        uint8 // see vmThrows
 }
 
 func (r *run) body(m MethodID) *body {
@@ -246,6 +255,9 @@ func (r *run) body(m MethodID) *body {
 					tr.types = append(tr.types, d.typeSym(h.Type))
 					lead(h.PC)
 				}
+				for pc := tr.start; pc < tr.end && in.Decode(c.Insns, pc) == nil; pc = in.Next {
+					tr.may |= insnThrows(in.Op)
+				}
 				b.tries = append(b.tries, tr)
 			}
 		}
@@ -284,7 +296,8 @@ type frame struct {
 	work   []uint32 // sorted
 	ret    value
 	out    state
-	did    bool             // it returns
+	did    bool // it returns
+	thrown thrown
 	passes map[uint32]int32 // how often an allocation was passed on the single path
 	fixed  bool             // joining paths
 	edge   [1]edge
@@ -299,6 +312,7 @@ func (f *frame) to(pc uint32, l *local) []edge {
 // call interprets method m.
 func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state, bool) {
 	b := r.body(m)
+	r.thrown = thrown{may: throwsAny}
 	if b == nil || r.depth >= maxDepth || r.onStack[m] >= maxOnStack || r.cut {
 		return r.skip(m, args), st, true
 	}
@@ -320,6 +334,7 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 	cur := &local{regs: make([]value, b.code.Registers), state: st}
 	place(r.p, m, b, args, cur.regs)
 	r.interpret(f, cur)
+	r.thrown = f.thrown
 	return f.ret, f.out, f.did
 }
 
@@ -525,6 +540,9 @@ func counting(list []alternative) bool {
 }
 
 func (r *run) appendAlternatives(list []alternative, v value, conds uint32) []alternative {
+	if v.kind == below {
+		v.kind, v.n = anything, 0
+	}
 	if v.alts == 0 {
 		return append(list, alternative{v.kind, v.n, v.taint, conds})
 	}
@@ -648,6 +666,7 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 	}
 	d := f.b.dex
 	op := in.Op
+	f.thrown.may |= insnThrows(op)
 	switch {
 	case op >= dex.OpMove && op <= dex.OpMoveObject16:
 		set(reg(in.B))
@@ -773,19 +792,22 @@ func (r *run) typeOfField(d *dexFile, i uint32) Sym { return d.typeSym(d.Field(i
 // The keys of what an object holds besides its fields. A field's key is its Sym, which stays below
 // quickField; no phone has two hundred million names.
 const (
-	quickField = 1 << 28   // field known only by its offset
-	keyText    = 2 << 28   // entry of a map, bundle or intent: id of the key's text
-	keyIndex   = 4 << 28   // element of an array
-	keyAll     = 8<<28 + 0 // whatever a container holds, any key
-	keyLength  = 8<<28 + 1 // array length
-	keyInit    = 8<<28 + 2 // of a class: it has been initialised
-	keyAction  = 8<<28 + 3 // of an intent
-	keyTarget  = 8<<28 + 4 // of an intent: its component
-	keyData    = 8<<28 + 5 // of an intent
-	keyIntent  = 8<<28 + 6 // of a component: the intent it was started with
-	keyRun     = 8<<28 + 7 // of a thread, message or timer: what it runs
-	keyPath    = 8<<28 + 8 // of a file: its path
-	keyMade    = 8<<28 + 9 // of every object: it is in this heap
+	quickField = 1 << 28    // field known only by its offset
+	keyText    = 2 << 28    // entry of a map, bundle or intent: id of the key's text
+	keyIndex   = 4 << 28    // element of an array
+	keyAll     = 8<<28 + 0  // whatever a container holds, any key
+	keyLength  = 8<<28 + 1  // array length
+	keyInit    = 8<<28 + 2  // of a class: it has been initialised
+	keyAction  = 8<<28 + 3  // of an intent
+	keyTarget  = 8<<28 + 4  // of an intent: its component
+	keyData    = 8<<28 + 5  // of an intent
+	keyIntent  = 8<<28 + 6  // of a component: the intent it was started with
+	keyRun     = 8<<28 + 7  // of a thread, message or timer: what it runs
+	keyPath    = 8<<28 + 8  // of a file: its path
+	keyMade    = 8<<28 + 9  // of every object: it is in this heap
+	keyHeard   = 8<<28 + 11 // of a listener: 0 once it was taken back
+	keyStarter = 8<<28 + 12 // of an activity: who awaits its result
+	keyCode    = 8<<28 + 13 // of an activity: the request code that its starter gave
 	maxIndex   = 1<<16 - 1
 )
 
@@ -817,10 +839,14 @@ type making struct {
 	at    *chain
 	nth   int32
 	class Sym
+	round int
 }
 
 func (r *run) made(cur *local, at *chain, nth int32, class Sym, cid ClassID, array bool) value {
-	k := making{at, nth, class}
+	k := making{at, nth, class, r.round}
+	if cid != 0 && r.p.classes[cid].carried {
+		cid = 0
+	}
 	o, ok := r.makings[k]
 	if !ok {
 		o = r.newObject(class, cid)
@@ -837,7 +863,7 @@ func (r *run) objectIs(o uint32, name string) bool {
 	if c := r.objects[o].cid; c != 0 {
 		return r.p.isA(c, name)
 	}
-	return knowledge.IsSubclass(r.p.syms.text[r.objects[o].class], name)
+	return r.p.typeIs(r.space, r.objects[o].class, name)
 }
 
 func (r *run) fill(cur *local, a value, in *dex.Insn, insns []byte) {
@@ -942,6 +968,9 @@ func (r *run) fieldGet(cur *local, obj value, field Sym, typ Sym) value {
 		if !ok {
 			if r.objects[o].incoming != "" || r.objects[o].cid == 0 {
 				v = value{typ: typ, taint: r.objects[o].label}
+				if all, ok := cur.heap.get(fieldKey(o, keyAll)); ok && r.whole { // a public field of what was made of data
+					v.taint = r.labelSets.union(v.taint, all.taint)
+				}
 			} else {
 				v = intVal(0)
 			}
@@ -1107,20 +1136,31 @@ func (r *run) raise(f *frame, cur *local, pc uint32, exc value) []edge {
 		if pc < t.start || pc >= t.end {
 			continue
 		}
-		for _, h := range t.handlers {
-			if !seen[h] {
+		for i, h := range t.handlers {
+			k := r.catches(exc, t.types[i])
+			if k != never && !seen[h] {
 				seen[h] = true
 				l := cur.clone()
 				l.exc = exc
 				out = append(out, edge{h, l})
 			}
+			if k == always {
+				return out
+			}
 		}
 	}
+	f.thrown.add(r, &thrown{exc: exc, out: cur.state, did: true})
 	return out
 }
 
 // branch decides an if, or splits.
 func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, ra uint32) []edge {
+	if a.kind == below && b.kind == number { // 0 <= a < a.n
+		if yes, sure := compareBelow(op, a.n, b.n); sure {
+			a, b = intVal(b2i(yes)), intVal(1)
+			op = 0
+		}
+	}
 	if a.kind == number && b.kind == number {
 		if compare(op, a.n, b.n) {
 			return f.to(in.Target, cur)
@@ -1232,6 +1272,15 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 	return []edge{not, taken}
 }
 
+// compareBelow compares a number from 0 to n-1 with b; sure is false if that depends.
+func compareBelow(op dex.Op, n, b int64) (yes, sure bool) {
+	first, last := compare(op, 0, b), compare(op, n-1, b)
+	if op <= 1 && b > 0 && b < n {
+		return false, false
+	}
+	return first, first == last
+}
+
 func compare(op dex.Op, a, b int64) bool {
 	switch op {
 	case 0:
@@ -1278,6 +1327,9 @@ func (r *run) branchSwitch(f *frame, cur *local, in *dex.Insn, v value) []edge {
 	}
 	out := []edge{{in.Next, cur}}
 	for k, t := range in.Switch(f.b.code.Insns) {
+		if v.kind == below && (k < 0 || int64(k) >= v.n) {
+			continue
+		}
 		l := cur.clone()
 		if v.taint != 0 {
 			q := r.ask(test{op: "is", left: v.taint, right: strconv.FormatInt(int64(k), 10), method: f.m, pc: in.PC, yes: 1})

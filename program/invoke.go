@@ -19,6 +19,7 @@ type site struct {
 	name  string  // of the method
 	proto string
 	class Sym // as written, or of the receiver
+	wrote Sym // as written
 	sp    int
 	inst  bool // an instance call
 }
@@ -44,7 +45,7 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 		if !ok {
 			r.noQuick++
 			cur.res = value{}
-			return r.withHandlers(f, cur, in, before, true)
+			return r.withHandlers(f, cur, in, before, true, &thrown{may: throwsAny})
 		}
 		sel, wrote, t.method = ref.sel, ref.class, ref.method
 	} else if op.IndexKind() == dex.IndexMethod && in.Index < uint32(len(d.targets)) {
@@ -85,6 +86,8 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 					if !slices.Contains(targets, m) {
 						targets = append(targets, m)
 					}
+				} else if m != 0 && r.p.methods[m].access&accNative != 0 {
+					extClass = r.p.classes[c].name // its code is not Dalvik's: what it is given may come out
 				} else {
 					extClass = r.p.outside(c)
 				}
@@ -113,10 +116,12 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 
 	did := false
 	var out local
+	var thrown thrown
 	if len(targets) > 0 {
 		up := r.at(f, in.PC)
 		for _, m := range targets {
 			v, st, ok := r.call(m, args, before, up)
+			thrown.add(r, &r.thrown)
 			if !ok {
 				continue
 			}
@@ -130,12 +135,13 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 
 	}
 	if ext != nil || len(targets) == 0 {
-		s := &site{f: f, cur: cur, in: in, args: args, ext: ext, sp: d.space, class: wrote, inst: !static}
+		s := &site{f: f, cur: cur, in: in, args: args, ext: ext, sp: d.space, class: wrote, wrote: wrote, inst: !static}
 		s.name, s.proto = cutSel(r.p.syms.text[sel])
 		if extClass != 0 {
 			s.class = extClass
 		}
 		v := r.external(s)
+		thrown.add(r, externThrows(r, s))
 		if did {
 			o := local{res: v, state: cur.state}
 			r.joinLocal(&out, &o)
@@ -149,7 +155,7 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 	if ruled {
 		cur.res = given
 	}
-	return r.withHandlers(f, cur, in, before, did)
+	return r.withHandlers(f, cur, in, before, did, &thrown)
 }
 
 // ruled applies sources and sinks that are methods of the app itself.
@@ -175,7 +181,7 @@ func (r *run) externOf(class, sel Sym) *extern {
 	k := uint64(class)<<32 | uint64(sel)
 	x, ok := r.externs[k]
 	if !ok {
-		e := r.p.newExtern(class, sel)
+		e := r.p.newExtern(r.space, class, sel)
 		x = &e
 		r.externs[k] = x
 	}
@@ -223,24 +229,39 @@ func (r *run) arguments(cur *local, in *dex.Insn, proto string, static bool) []v
 }
 
 // withHandlers adds the ways into the handlers around a call: a call may throw before it has done anything.
-func (r *run) withHandlers(f *frame, cur *local, in *dex.Insn, before state, did bool) []edge {
+func (r *run) withHandlers(f *frame, cur *local, in *dex.Insn, before state, did bool, t *thrown) []edge {
+	f.thrown.may |= t.may
 	var out []edge
 	if did {
 		out = f.to(in.Next, cur)[:1:1]
 	}
 	if len(f.b.tries) == 0 {
+		f.thrown.add(r, t)
 		return out
 	}
-	for _, t := range f.b.tries {
-		if in.PC < t.start || in.PC >= t.end {
+	caught := !t.did
+	for _, tr := range f.b.tries {
+		if in.PC < tr.start || in.PC >= tr.end {
 			continue
 		}
-		for i, h := range t.handlers {
+		for i, h := range tr.handlers {
+			known := uncertain // whether what the callee threw by itself comes here
+			if t.did && !caught {
+				known = r.catches(t.exc, tr.types[i])
+			}
+			if need := vmThrows[r.p.syms.text[tr.types[i]]]; need != 0 && (t.may|tr.may)&need == 0 && (known == never || !t.did || caught) {
+				continue
+			}
 			l := cur.clone()
 			l.heap = r.joinHeap(before.heap, cur.heap, r.plain)
 			l.conds = before.conds
-			l.exc = value{typ: t.types[i]}
+			l.exc = value{typ: tr.types[i]}
 			l.res = value{}
+			if t.did && !caught && known != never {
+				l.exc = r.join(t.exc, l.exc, 0, 0)
+				l.heap = r.joinHeap(l.heap, t.out.heap, r.plain)
+				caught = known == always
+			}
 			if len(out) > 0 && out[0].pc == in.Next && !f.fixed {
 				r.enter(f, h, l) // later: the straight path goes on first
 			} else {
@@ -248,7 +269,101 @@ func (r *run) withHandlers(f *frame, cur *local, in *dex.Insn, before state, did
 			}
 		}
 	}
+	if !caught {
+		f.thrown.add(r, t)
+	}
 	return out
+}
+
+// thrown is what leaves a method by an exception: the exceptions that code throws, with what is on the heap
+// then, and which of the virtual machine's own can be raised in it or in what it calls.
+type thrown struct {
+	exc value
+	out state
+	did bool
+	may uint8
+}
+
+func (t *thrown) add(r *run, o *thrown) {
+	t.may |= o.may
+	switch {
+	case !o.did:
+	case !t.did:
+		t.exc, t.out, t.did = o.exc, o.out, true
+	default:
+		t.exc = r.join(t.exc, o.exc, 0, 0)
+		t.out.heap = r.joinHeap(t.out.heap, o.out.heap, r.plain)
+		t.out.conds = r.joinConds(t.out.conds, o.out.conds)
+	}
+}
+
+// What only some instructions raise (Dalvik bytecode; The Java Virtual Machine Specification, 6.5).
+const (
+	throwsIndex  = 1 << iota // an array is read or written, or given to the platform
+	throwsDivide             // whole numbers are divided
+	throwsSize               // an array is made
+	throwsAny    = 0xff
+)
+
+var vmThrows = map[string]uint8{
+	"Ljava/lang/ArrayIndexOutOfBoundsException;": throwsIndex,
+	"Ljava/lang/ArrayStoreException;":            throwsIndex,
+	"Ljava/lang/ArithmeticException;":            throwsDivide,
+	"Ljava/lang/NegativeArraySizeException;":     throwsSize,
+}
+
+// insnThrows returns what of vmThrows an instruction can raise.
+func insnThrows(op dex.Op) uint8 {
+	switch {
+	case op >= dex.OpAget && op <= dex.OpAputShort:
+		return throwsIndex
+	case op == dex.OpNewArray || op == dex.OpFilledNewArray || op == dex.OpFilledNewArrayRange:
+		return throwsSize
+	case op == dex.OpDivInt, op == dex.OpRemInt, op == dex.OpDivLong, op == dex.OpRemLong, op == dex.OpDivInt2Addr, op == dex.OpRemInt2Addr,
+		op == dex.OpDivLong2Addr, op == dex.OpRemLong2Addr, op == dex.OpDivIntLit16, op == dex.OpRemIntLit16, op == dex.OpDivIntLit8, op == dex.OpRemIntLit8:
+		return throwsDivide
+	}
+	return 0
+}
+
+// externThrows is what of vmThrows a call of the platform can raise: an index is wrong only where there is an
+// array or a text to have it.
+func externThrows(r *run, s *site) *thrown {
+	if strings.Contains(s.proto, "[") || strings.Contains(r.p.syms.text[s.class], "Ljava/util/") || r.p.syms.text[s.class] == "Ljava/lang/reflect/Method;" {
+		return &thrown{may: throwsAny}
+	}
+	return &thrown{}
+}
+
+// How an exception and a handler's type go together.
+const (
+	never = iota
+	uncertain
+	always
+)
+
+// catches says whether a handler of a type, 0 for all, takes an exception.
+func (r *run) catches(exc value, typ Sym) int {
+	os := r.objectsOf(exc)
+	if typ == 0 {
+		return always
+	}
+	if len(os) == 0 {
+		return uncertain
+	}
+	yes := 0
+	for _, o := range os {
+		if r.objectIs(o, r.p.syms.text[typ]) {
+			yes++
+		}
+	}
+	switch yes {
+	case 0:
+		return never
+	case len(os):
+		return always
+	}
+	return uncertain
 }
 
 // overrides lists what a virtual call may run when the receiver's object is not known: what its declared
@@ -290,11 +405,17 @@ func (r *run) overrides(sp int, wrote, typ, sel Sym, resolved MethodID) []Method
 		}
 	}
 	// A class of the platform has overrides everywhere; without the object there is no telling which.
-	if len(out) > maxTargets || p.find(sp, wrote) == 0 && len(out) > 1 {
+	if len(out) > maxTargets || !p.app(sp, wrote) && len(out) > 1 {
 		r.unknown++
 		return nil
 	}
 	return out
+}
+
+// app reports whether a class is code to be followed: it is in the evidence and stands for no platform class.
+func (p *Program) app(sp int, name Sym) bool {
+	c := p.find(sp, name)
+	return c != 0 && !p.classes[c].carried
 }
 
 // invokeCustom follows a lambda: the object that a call site's bootstrap makes runs the method that the
@@ -323,7 +444,7 @@ func (r *run) invokeCustom(f *frame, cur *local, in *dex.Insn, before state) []e
 			}
 		}
 	}
-	return r.withHandlers(f, cur, in, before, true)
+	return r.withHandlers(f, cur, in, before, true, &thrown{may: throwsAny})
 }
 
 // external interprets a call of the platform: what is known of it, then its model, then the rule for all.
@@ -334,13 +455,36 @@ func (r *run) external(s *site) value {
 	}
 	var out value
 	given := false
+	if r.p.rules != nil { // a rule may name the app's class, though the method is inherited from the platform's
+		for i := range r.p.rules.facts[s.name] {
+			fact := &r.p.rules.facts[s.name][i]
+			if fact.Proto != s.proto || slices.Contains(x.facts, fact) || fact.Class != r.p.syms.text[s.wrote] || r.p.find(s.sp, s.wrote) == 0 {
+				continue
+			}
+			if fact.Role == knowledge.RoleSink {
+				r.sink(s)
+			} else if v, ok := r.source(s, fact); ok {
+				out, given = v, true
+			}
+		}
+	}
 	for _, fact := range x.facts {
+		if r.whole && fact.Class == "Ljava/lang/reflect/Method;" && r.reflects(s.cur, s.arg(0)) {
+			continue // it is a call of the method that is known
+		}
 		switch fact.Role {
 		case knowledge.RoleEffect:
-			r.effect(s, fact)
+			if !r.whole {
+				r.effect(s, fact)
+			}
 		case knowledge.RoleSink:
-			r.sink(s)
+			if fact.Implicit == 0 || r.implicit(s.cur, s.arg(fact.Implicit)) {
+				r.sink(s)
+			}
 		case knowledge.RoleGuard:
+			if r.whole { // who may set a flow off is not asked
+				continue
+			}
 			out, given = r.guard(s, fact), true
 		case knowledge.RoleSource:
 			if v, ok := r.source(s, fact); ok {
@@ -353,7 +497,7 @@ func (r *run) external(s *site) value {
 		if !given {
 			return v
 		}
-		return out
+		return r.both(out, v)
 	}
 	r.handOver(s)
 	v := r.general(s)
@@ -362,8 +506,17 @@ func (r *run) external(s *site) value {
 		v.taint = r.labelSets.union(v.taint, r.mark("stored", name, "code that is not there", true, r.at(s.f, s.in.PC)))
 	}
 	if given {
-		return out
+		return r.both(out, v)
 	}
+	return v
+}
+
+// both is what a source of the whole app's run gives: what it yields, and what is known of its result besides.
+func (r *run) both(given, v value) value {
+	if !r.whole || v.kind != object {
+		return given
+	}
+	v.taint = r.labelSets.union(v.taint, given.taint)
 	return v
 }
 
@@ -416,13 +569,33 @@ func (r *run) sink(s *site) {
 	}
 	var t uint32
 	for _, a := range s.args {
+		if os := r.objectsOf(a); len(os) > 0 && r.objectIs(os[0], "Landroid/content/Context;") {
+			continue // it is handed as the context: what its fields hold is not handed
+		}
 		t = r.labelSets.union(t, r.deep(s.cur.heap, a))
 	}
-	for _, l := range r.labelSets.items[t] {
-		if k := (leak{l, r.at(s.f, s.in.PC)}); !r.labels[l].guard && !slices.Contains(r.leaks, k) && len(r.leaks) < 4096 {
-			r.leaks = append(r.leaks, k)
+	at := r.at(s.f, s.in.PC)
+	if s.inst && t != 0 && strings.HasPrefix(s.name, "put") && r.p.typeIs(s.sp, s.class, "Landroid/content/Intent;") {
+		if os := r.objectsOf(s.arg(0)); len(os) > 0 {
+			for _, o := range os {
+				if k := (kept{t, at}); !slices.Contains(r.kept[o], k) {
+					r.kept[o] = append(r.kept[o], k)
+				}
+			}
+			return
 		}
 	}
+	r.leak(t, at)
+}
+
+// implicit reports whether an intent may go to any app that wants it: no component is named in it.
+func (r *run) implicit(cur *local, intent value) bool {
+	for _, o := range r.objectsOf(intent) {
+		if _, ok := cur.heap.get(fieldKey(o, keyTarget)); ok {
+			return false
+		}
+	}
+	return true
 }
 
 // maxHits bounds what one way in reports: the same effect at many places tells no more than at some.
@@ -522,6 +695,12 @@ func (r *run) source(s *site, fact *knowledge.Fact) (value, bool) {
 			return value{}, false
 		}
 	}
+	// An intent that the app itself made has in it what the app put there: nothing comes in with it.
+	if os := r.objectsOf(s.arg(0)); r.whole && s.inst && len(os) > 0 && (fact.Class == "Landroid/content/Intent;" || fact.Class == "Landroid/os/Bundle;") {
+		if !slices.ContainsFunc(os, func(o uint32) bool { return r.objects[o].incoming != "" }) {
+			return value{}, false
+		}
+	}
 	at := r.at(s.f, s.in.PC)
 	for _, a := range fact.Args { // data of the caller's choosing only
 		t := r.deep(s.cur.heap, s.arg(a))
@@ -538,6 +717,9 @@ func (r *run) source(s *site, fact *knowledge.Fact) (value, bool) {
 		if s.name == "<init>" {
 			r.write(s.cur, o, keyAll, value{taint: l}, false)
 		}
+	}
+	if r.whole && s.inst && s.name != "<init>" { // what the receiver was made of goes on: a place, then its latitude
+		l = r.labelSets.union(l, r.deep(s.cur.heap, s.arg(0)))
 	}
 	return value{taint: l, typ: r.retType(s.proto)}, true
 }
@@ -586,7 +768,7 @@ func (r *run) general(s *site) value {
 			if s.name == "<init>" || carry && fills(s.name) {
 				for _, a := range s.args[1:] {
 					if a.taint != 0 || a.kind == object {
-						r.write(s.cur, o, keyAll, a, false)
+						r.fillIn(s.cur, o, a)
 					}
 				}
 			}
@@ -604,6 +786,28 @@ func (r *run) general(s *site) value {
 		return o
 	}
 	return out
+}
+
+// fillIn puts a value into a container, and into what the container was made around: what is written to a
+// stream or formatter goes on to the stream or builder behind it.
+func (r *run) fillIn(cur *local, o uint32, v value) {
+	for depth := 0; depth < 4; depth++ {
+		behind, ok := cur.heap.get(fieldKey(o, keyAll))
+		r.write(cur, o, keyAll, v, false)
+		os := r.objectsOf(behind)
+		if !ok || !r.whole || len(os) == 0 || os[0] == o || !sinksInto(r.p.syms.text[r.objects[os[0]].class]) {
+			return
+		}
+		if os := r.objectsOf(v); len(os) > 0 && r.objects[os[0]].array {
+			v = value{taint: r.deep(cur.heap, v)}
+		}
+		o = os[0]
+	}
+}
+
+// sinksInto reports whether a class of the platform takes what is written through another.
+func sinksInto(class string) bool {
+	return knowledge.IsSubclass(class, "Ljava/io/OutputStream;") || knowledge.IsSubclass(class, "Ljava/lang/Appendable;")
 }
 
 // guardsIn returns the labels of a set that tell who calls.

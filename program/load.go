@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"gifthorse/evidence"
+	"gifthorse/format/apk"
 	"gifthorse/format/dex"
 	"gifthorse/knowledge"
 	"gifthorse/phone"
@@ -78,6 +79,7 @@ type class struct {
 	static  uint32      // static values: see values
 	def     uint32      // class_def index
 	clinit  MethodID
+	carried bool // of a support library, which is modelled like the platform; only where the whole app is driven
 }
 
 type method struct {
@@ -120,11 +122,12 @@ type extern struct {
 
 // A space is what one class loader sees: an app's own DEX files, then the libraries it uses.
 type space struct {
-	pkg     *phone.Package // nil for a library
-	lib     *phone.Library
-	dexes   []uint32
-	classes map[Sym]ClassID
-	uses    []int
+	pkg       *phone.Package // nil for a library
+	lib       *phone.Library
+	dexes     []uint32
+	classes   map[Sym]ClassID
+	uses      []int
+	resources *apk.Resources // nil if not yet asked for
 }
 
 const (
@@ -306,6 +309,7 @@ func (p *Program) declare() {
 			id := ClassID(len(p.classes))
 			sp.classes[name] = id
 			c := class{name: name, dex: uint32(i), access: def.Access, def: uint32(k), static: def.StaticValues}
+			c.carried = p.whole && knowledge.Carried(p.syms.text[name])
 			if def.Super != dex.NoIndex {
 				c.supSym = d.typeSym(def.Super)
 			}
@@ -322,7 +326,7 @@ func (p *Program) declare() {
 					if m.Method >= uint32(len(d.sels)) {
 						continue
 					}
-					if d.stub(m.Code) {
+					if c.carried || d.stub(m.Code) {
 						m.Code = 0
 					}
 					mid := MethodID(len(p.methods))
@@ -422,7 +426,7 @@ func (p *Program) link() {
 			if !ok {
 				e = uint32(len(p.externs))
 				ids[u] = e
-				p.externs = append(p.externs, p.newExtern(u.class, u.sel))
+				p.externs = append(p.externs, p.newExtern(d.space, u.class, u.sel))
 			}
 			d.targets[k].extern = e
 		}
@@ -467,11 +471,14 @@ func (p *Program) resolve(sp int, name, sel Sym) (MethodID, Sym) {
 		return 0, name
 	}
 	for k := c; k != 0; k = p.classes[k].super {
+		if p.classes[k].carried {
+			return 0, p.classes[k].name
+		}
 		if m := p.own(k, sel); m != 0 {
 			return m, 0
 		}
 	}
-	if m := p.defaultMethod(sp, c, sel, 0); m != 0 {
+	if m := p.defaultMethod(sp, c, sel); m != 0 {
 		return m, 0
 	}
 	return 0, p.outside(c)
@@ -492,24 +499,25 @@ func (p *Program) outside(c ClassID) Sym {
 	}
 }
 
-// maxInterfaceDepth bounds the walk over interfaces that extend one another; real code has five or so.
-const maxInterfaceDepth = 16
-
-func (p *Program) defaultMethod(sp int, c ClassID, sel Sym, depth int) MethodID {
-	if depth > maxInterfaceDepth {
-		return 0
-	}
-	for k := c; k != 0; k = p.classes[k].super {
-		for _, f := range p.classes[k].ifaces {
-			i := p.find(sp, f)
-			if i == 0 {
-				continue
-			}
-			if m := p.own(i, sel); m != 0 && p.methods[m].code != 0 {
-				return m
-			}
-			if m := p.defaultMethod(sp, i, sel, depth+1); m != 0 {
-				return m
+// defaultMethod finds the body that an interface above c gives, the nearest first. Each interface is looked at
+// once: hostile ones extend each other.
+func (p *Program) defaultMethod(sp int, c ClassID, sel Sym) MethodID {
+	var seen map[ClassID]bool
+	for todo := []ClassID{c}; len(todo) > 0; todo = todo[1:] {
+		for k := todo[0]; k != 0; k = p.classes[k].super {
+			for _, f := range p.classes[k].ifaces {
+				i := p.find(sp, f)
+				if i == 0 || seen[i] {
+					continue
+				}
+				if seen == nil {
+					seen = map[ClassID]bool{}
+				}
+				seen[i] = true
+				if m := p.own(i, sel); m != 0 && p.methods[m].code != 0 {
+					return m
+				}
+				todo = append(todo, i)
 			}
 		}
 	}
@@ -524,32 +532,39 @@ func (p *Program) dispatch(c ClassID, sel Sym) MethodID {
 
 // isA reports whether class c is name or below it, as far as the evidence and AOSP's tables tell.
 func (p *Program) isA(c ClassID, name string) bool {
-	return p.isADepth(c, name, 0)
-}
-
-func (p *Program) isADepth(c ClassID, name string, depth int) bool {
 	sp := p.dexes[p.classes[c].dex].space
-	for k := c; ; k = p.classes[k].super {
-		kc := &p.classes[k]
-		if p.syms.text[kc.name] == name {
-			return true
-		}
-		for _, f := range kc.ifaces {
-			if p.syms.text[f] == name {
+	var seen map[ClassID]bool
+	for todo := []ClassID{c}; len(todo) > 0; todo = todo[1:] {
+		for k := todo[0]; ; k = p.classes[k].super {
+			kc := &p.classes[k]
+			if p.syms.text[kc.name] == name {
 				return true
 			}
-			if i := p.find(sp, f); i != 0 {
-				if depth < maxInterfaceDepth && p.isADepth(i, name, depth+1) {
+			for _, f := range kc.ifaces {
+				if p.syms.text[f] == name {
 					return true
 				}
-			} else if knowledge.IsSubclass(p.syms.text[f], name) {
-				return true
+				if i := p.find(sp, f); i == 0 {
+					if knowledge.IsSubclass(p.syms.text[f], name) {
+						return true
+					}
+				} else if !seen[i] {
+					if seen == nil {
+						seen = map[ClassID]bool{}
+					}
+					seen[i] = true
+					todo = append(todo, i)
+				}
+			}
+			if kc.super == 0 {
+				if kc.supSym != 0 && knowledge.IsSubclass(p.syms.text[kc.supSym], name) {
+					return true
+				}
+				break
 			}
 		}
-		if kc.super == 0 {
-			return kc.supSym != 0 && knowledge.IsSubclass(p.syms.text[kc.supSym], name)
-		}
 	}
+	return false
 }
 
 // typeIs is isA for a descriptor that the evidence may or may not define.

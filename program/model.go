@@ -1,6 +1,8 @@
 package program
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"gifthorse/knowledge"
@@ -489,12 +491,14 @@ func modelTable() map[string][]modelOf {
 		r.startComponent(s, s.arg(1), "receiver")
 		return value{}
 	})
-	start(ctx, "startActivity startActivityForResult startActivityAsUser", func(r *run, s *site) value {
+	start(ctx, "startActivity startActivityAsUser", func(r *run, s *site) value {
 		r.startComponent(s, s.arg(1), "activity")
 		return value{}
 	})
-	start("Landroid/app/Activity;", "startActivityForResult", func(r *run, s *site) value {
+	start("Landroid/app/Activity;", "startActivityForResult startActivityIfNeeded", func(r *run, s *site) value {
+		r.awaits = s.args
 		r.startComponent(s, s.arg(1), "activity")
+		r.awaits = nil
 		return value{}
 	})
 	hand(ctx, "registerReceiver registerReceiverAsUser", func(r *run, s *site) value {
@@ -511,6 +515,77 @@ func modelTable() map[string][]modelOf {
 			}
 		}
 		return value{}
+	})
+
+	hand("Landroid/app/Activity;", "setResult", func(r *run, s *site) value {
+		if r.whole && len(s.args) > 2 {
+			r.result(s, s.arg(0), s.arg(1), s.arg(2))
+		}
+		return value{}
+	})
+	on("Landroid/app/Activity;", "setIntent", func(r *run, s *site) value {
+		r.fieldPut(s.cur, s.arg(0), keyIntent, s.arg(1))
+		return value{}
+	})
+	// The same id names the same view of an activity.
+	on("Landroid/app/Activity;", "findViewById", func(r *run, s *site) value {
+		if id := s.arg(1); r.whole && id.kind == number && s.arg(0).kind == object {
+			return r.named(fmt.Sprint("view ", s.arg(0).n, " ", id.n), "Landroid/view/View;")
+		}
+		return value{typ: r.retType(s.proto)}
+	})
+	// A fragment lives in the activity that shows it.
+	for _, c := range [...]string{"Landroid/app/FragmentTransaction;", "Landroid/support/v4/app/FragmentTransaction;", "Landroidx/fragment/app/FragmentTransaction;"} {
+		hand(c, "add replace attach show", func(r *run, s *site) value {
+			for _, a := range s.args[1:] {
+				for _, o := range r.objectsOf(a) {
+					if r.whole && r.objects[o].cid != 0 && !slices.Contains(r.fragments, r.objVal(o)) {
+						r.fragments = append(r.fragments, r.objVal(o))
+					}
+				}
+			}
+			return s.arg(0)
+		})
+	}
+	for _, c := range [...]string{"Landroid/app/Fragment;", "Landroid/support/v4/app/Fragment;", "Landroidx/fragment/app/Fragment;"} {
+		on(c, "getActivity requireActivity getContext requireContext", func(r *run, s *site) value { return r.active })
+	}
+
+	// Preferences of one name are one object, whoever opens them.
+	prefs := func(r *run, s *site) value {
+		name, _ := r.isText(r.content(s.cur, s.arg(1)))
+		return r.named("preferences "+name, "Landroid/content/SharedPreferences;")
+	}
+	on(ctx, "getSharedPreferences", prefs)
+	on("Landroid/app/Activity;", "getPreferences", prefs)
+	on("Landroid/preference/PreferenceManager;", "getDefaultSharedPreferences", func(r *run, s *site) value {
+		return r.named("preferences", "Landroid/content/SharedPreferences;")
+	})
+	on("Landroid/content/SharedPreferences;", "edit", func(r *run, s *site) value { return s.arg(0) })
+	on("Landroid/content/SharedPreferences;", "getString getInt getBoolean getLong getFloat getStringSet", stored)
+	on("Landroid/content/SharedPreferences$Editor;", "putString putInt putBoolean putLong putFloat putStringSet", put)
+	on("Ljava/util/Random;", "nextInt", func(r *run, s *site) value {
+		if n := s.arg(1); len(s.args) == 2 && n.kind == number && n.n > 0 {
+			return value{kind: below, n: n.n}
+		}
+		return value{}
+	})
+	// What an object stream reads is the object that was written to the bytes under it.
+	on("Ljava/io/ObjectInputStream;", "readObject", func(r *run, s *site) value {
+		v := s.arg(0)
+		for range 4 {
+			os := r.objectsOf(v)
+			if len(os) == 0 || r.objects[os[0]].cid != 0 {
+				break
+			}
+			in, ok := s.cur.heap.get(fieldKey(os[0], keyAll))
+			if !ok {
+				break
+			}
+			v = in
+		}
+		v.taint = r.labelSets.union(v.taint, s.arg(0).taint)
+		return v
 	})
 
 	// Threads, handlers, tasks: what they run, runs.
@@ -647,11 +722,24 @@ func modelTable() map[string][]modelOf {
 		if s.arg(0).kind != classRef || !ok {
 			return value{}
 		}
-		m := r.made(s.cur, r.at(s.f, s.in.PC), -2, 0, 0, false)
+		m := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.retType(s.proto), 0, false)
 		r.fieldPut(s.cur, m, keyTarget, s.arg(0))
 		r.fieldPut(s.cur, m, keyAll, r.text(name))
 		return m
 	})
+	hand("Ljava/lang/Class;", "getConstructor getDeclaredConstructor", func(r *run, s *site) value {
+		c := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.retType(s.proto), 0, false)
+		r.fieldPut(s.cur, c, keyTarget, s.arg(0))
+		return c
+	})
+	hand("Ljava/lang/reflect/Constructor;", "newInstance", func(r *run, s *site) value {
+		if os := r.objectsOf(s.arg(0)); len(os) == 1 {
+			class, _ := s.cur.heap.get(fieldKey(os[0], keyTarget))
+			return r.instantiate(s, class, r.elements(s.cur, s.arg(1))...)
+		}
+		return value{taint: r.deep(s.cur.heap, s.arg(1))}
+	})
+	on("Ljava/lang/reflect/Method;", "getDeclaringClass", func(r *run, s *site) value { return r.fieldGet(s.cur, s.arg(0), keyTarget, 0) })
 	hand("Ljava/lang/reflect/Method;", "invoke", reflectCall)
 	hand("Ljava/lang/Class;", "newInstance", func(r *run, s *site) value { return r.instantiate(s, s.arg(0)) })
 	on("Ljava/lang/Object;", "getClass", func(r *run, s *site) value {
@@ -670,6 +758,16 @@ func modelTable() map[string][]modelOf {
 		}
 		return r.text(t)
 	})
+	text := func(r *run, s *site) value {
+		if id := s.arg(1); r.whole && id.kind == number && len(s.args) == 2 {
+			if t, ok := r.p.resourceText(r.space, uint32(id.n)); ok {
+				return r.text(t)
+			}
+		}
+		return value{typ: r.retType(s.proto)}
+	}
+	on(ctx, "getString getText", text)
+	on("Landroid/content/res/Resources;", "getString getText", text)
 	on("Landroid/content/Context;", "getPackageName", func(r *run, s *site) value {
 		if pkg := r.p.spaces[r.space].pkg; pkg != nil {
 			return r.text(pkg.Name)

@@ -66,6 +66,7 @@ type Program struct {
 	bodies    []bodies
 	models    map[string][]modelOf
 	rules     *Rules // sources and sinks in place of knowledge's
+	whole     bool   // whole apps are driven, as Flows does
 	relevant  []reaches
 	api       int
 	paths     []Path
@@ -103,7 +104,7 @@ var wellKnown = strings.Fields(`run:()V call:()Ljava/lang/Object; [C [B [Ljava/l
 	what:I arg1:I arg2:I obj:Ljava/lang/Object; <init>:()V <clinit>:()V handleMessage:(Landroid/os/Message;)V
 	handleMessage:(Landroid/os/Message;)Z onPreExecute:()V doInBackground:([Ljava/lang/Object;)Ljava/lang/Object;
 	onServiceConnected:(Landroid/content/ComponentName;Landroid/os/IBinder;)V onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z
-	onFinish:()V onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V Landroid/app/PendingIntent; Landroid/content/Context;`)
+	onFinish:()V onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V onActivityResult:(IILandroid/content/Intent;)V Landroid/content/SharedPreferences; Landroid/view/View; Landroid/app/PendingIntent; Landroid/content/Context;`)
 
 // Build reads all code of ph and finds the paths from its ways in to effects.
 func Build(ctx context.Context, ph *phone.Phone, progress func(evidence.Progress)) *Program {

@@ -32,6 +32,7 @@ const (
 	rooted   // a text whose beginning is unknown, but not an outsider's
 	classRef // a java.lang.Class; n is the descriptor
 	object   // n is an object set
+	below    // a number from 0 to n-1
 )
 
 func intVal(n int64) value { return value{kind: number, n: n} }

@@ -3,6 +3,7 @@
 // [New] turns the result of a scan into a [Report], which is the wire form itself: one document, "schema":
 // "gifthorse.report/1". [Report.JSON], [Report.HTML] and [Report.Text] print it; [Read] reads it back. Nothing
 // in a report depends on the time, the machine or the order of work: the same input gives the same bytes.
+// A [Diff] is the same for what differs between two phones ("gifthorse.diff/1"), and [SBOM] lists what one holds.
 //
 // Text that comes from a phone is never trusted. JSON escapes what does not print. In a terminal and on a page,
 // control characters, escape sequences, characters that change the direction of writing and characters that
@@ -17,10 +18,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"gifthorse/check"
 	"gifthorse/evidence"
@@ -235,7 +233,8 @@ func New(s Scan) *Report {
 	r := &Report{
 		Schema:        Schema,
 		Tool:          Tool{s.Version, s.Commit, knowledge.Hash(), knowledge.Date()},
-		Inputs:        []Input{},
+		Inputs:        inputs(s),
+		Device:        device(s.Phone),
 		Findings:      []Finding{},
 		Indicators:    []Indicator{},
 		Apps:          []App{},
@@ -244,15 +243,13 @@ func New(s Scan) *Report {
 		Coverage:      []Coverage{},
 		Limits:        []string{},
 	}
-	for _, in := range s.Inputs {
-		r.Inputs = append(r.Inputs, Input{in.Name, in.Kind, hexSum(in.SHA256), in.Size})
-	}
 	hashes := map[*evidence.File]string{}
 	if s.Phone != nil {
-		hashes = hashApps(s.Phone)
-		d := s.Phone.Device
-		r.Device = Device{d.Brand, d.Manufacturer, d.Model, d.Name, d.Fingerprint, d.Android, s.Phone.API, d.Patch,
-			d.BuildType, d.BuildTags, d.BuildDate, d.Board, d.ABI}
+		var files []*evidence.File
+		for _, p := range s.Phone.Packages {
+			files = append(files, p.File)
+		}
+		hashes = sums(files, nil)
 		for _, p := range s.Phone.Packages {
 			r.Apps = append(r.Apps, app(p, hashes))
 		}
@@ -290,6 +287,23 @@ func New(s Scan) *Report {
 		r.Answers = append(r.Answers, Answer{a.Question, a.Level, answerText(a, r.Findings), list(a.Because), unseen})
 	}
 	return r
+}
+
+func inputs(s Scan) []Input {
+	out := []Input{}
+	for _, in := range s.Inputs {
+		out = append(out, Input{in.Name, in.Kind, hexSum(in.SHA256), in.Size})
+	}
+	return out
+}
+
+func device(ph *phone.Phone) Device {
+	if ph == nil {
+		return Device{}
+	}
+	d := ph.Device
+	return Device{d.Brand, d.Manufacturer, d.Model, d.Name, d.Fingerprint, d.Android, ph.API, d.Patch,
+		d.BuildType, d.BuildTags, d.BuildDate, d.Board, d.ABI}
 }
 
 func finding(f *check.Finding, hashes map[*evidence.File]string) Finding {
@@ -342,36 +356,6 @@ func app(p *phone.Package, hashes map[*evidence.File]string) App {
 		a.Signers = append(a.Signers, s.SHA256)
 	}
 	return a
-}
-
-// hashApps returns the SHA-256 of each app's file. A file that cannot be read has none; it is among the gaps.
-func hashApps(ph *phone.Phone) map[*evidence.File]string {
-	sums := make([]string, len(ph.Packages))
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(sums) {
-					return
-				}
-				if f := ph.Packages[i].File; f != nil {
-					if sum, err := f.SHA256(); err == nil {
-						sums[i] = hexSum(sum)
-					}
-				}
-			}
-		})
-	}
-	wg.Wait()
-	hashes := map[*evidence.File]string{}
-	for i, p := range ph.Packages {
-		if p.File != nil {
-			hashes[p.File] = sums[i]
-		}
-	}
-	return hashes
 }
 
 // gapID is the same for the same gap in every report.

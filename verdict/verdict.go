@@ -24,6 +24,11 @@
 //
 // Its words are those of package knowledge.
 //
+// # Two phones
+//
+// [Compare] says what differs between two lists of things, put into plain words by the caller; a [Difference] is all of it.
+// Nothing in it is weighed.
+//
 // # Not judged
 //
 // Who put something there and why; whether it was used; what lies behind the limits that knowledge lists.

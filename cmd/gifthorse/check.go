@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"gifthorse"
@@ -30,6 +31,7 @@ func runCheck(ctx context.Context, args []string) (int, error) {
 	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	asJSON := flags.String("json", "", "")
 	asHTML := flags.String("html", "", "")
+	asSBOM := flags.String("sbom", "", "")
 	inputs, err := parse(flags, args)
 	if err != nil {
 		return 0, err
@@ -40,56 +42,77 @@ func runCheck(ctx context.Context, args []string) (int, error) {
 	if err := checkInputs(inputs); err != nil {
 		return 0, err
 	}
-	if *asJSON != "" && *asJSON == *asHTML {
-		return 0, &failure{"--json and --html name the same file", "give two files", exitUsage}
-	}
-	// Files are tried before the work begins: a scan is long.
-	jsonFile, err := openOutput(*asJSON)
+	out, err := openOutputs(*asJSON, *asHTML, *asSBOM)
 	if err != nil {
 		return 0, err
 	}
-	defer jsonFile.discard()
-	htmlFile, err := openOutput(*asHTML)
-	if err != nil {
-		return 0, err
-	}
-	defer htmlFile.discard()
+	defer out.discard()
 
-	r, code, err := scan(ctx, inputs)
+	bar := newBar()
+	defer bar.end()
+	res, err := open(ctx, inputs, bar)
 	if err != nil {
 		return 0, err
 	}
-	if err := cmp.Or(jsonFile.write(r.JSON), htmlFile.write(r.HTML)); err != nil {
+	defer res.Close()
+	bar.say("hashing")
+	r, err := reportOf(ctx, res)
+	if err != nil {
 		return 0, err
 	}
-	if *asJSON != "-" && *asHTML != "-" {
+	if err := cmp.Or(out[0].write(r.JSON), out[1].write(r.HTML)); err != nil {
+		return 0, err
+	}
+	if *asSBOM != "" {
+		bar.say("listing")
+		if err := out[2].write(func(w io.Writer) error { return cmp.Or(report.SBOM(w, reportScan(res)), ctx.Err()) }); err != nil {
+			return 0, err
+		}
+	}
+	bar.end()
+	if *asJSON != "-" && *asHTML != "-" && *asSBOM != "-" {
 		if err := r.Text(os.Stdout, style()); err != nil {
 			return 0, err
 		}
 	}
-	return code, nil
+	return exitCode(r), nil
 }
 
-// scan reads the inputs and returns the report with the exit code that its answers give.
-func scan(ctx context.Context, inputs []string) (*report.Report, int, error) {
+// scan reads the inputs and returns the report.
+func scan(ctx context.Context, inputs []string) (*report.Report, error) {
 	bar := newBar()
 	defer bar.end()
+	res, err := open(ctx, inputs, bar)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Close()
+	bar.say("hashing")
+	return reportOf(ctx, res)
+}
+
+// open reads the inputs. What goes wrong is told in the user's words.
+func open(ctx context.Context, inputs []string, bar *bar) (*gifthorse.Result, error) {
 	res, err := gifthorse.Scan(ctx, inputs, bar.show)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); !ok && ctx.Err() == nil {
 			err = &failure{err.Error(), "give a folder, an archive, an update package or an app that holds files of a phone", exitFailed}
 		}
-		return nil, 0, err
+		return nil, err
 	}
-	defer res.Close()
-	bar.say("hashing")
+	return res, nil
+}
+
+func reportOf(ctx context.Context, res *gifthorse.Result) (*report.Report, error) {
+	r := report.New(reportScan(res))
+	return r, ctx.Err()
+}
+
+// reportScan hands a result to package report, with the hashes of the inputs.
+func reportScan(res *gifthorse.Result) report.Scan {
 	version, commit := build()
-	r := report.New(report.Scan{Version: version, Commit: commit, Inputs: res.Evidence.Inputs(), Phone: res.Phone,
-		Findings: res.Findings, Coverage: res.Coverage, Gaps: res.Gaps, Verdict: res.Verdict})
-	if err := ctx.Err(); err != nil {
-		return nil, 0, err
-	}
-	return r, exitCode(r), nil
+	return report.Scan{Version: version, Commit: commit, Inputs: res.Evidence.Inputs(), Phone: res.Phone,
+		Findings: res.Findings, Coverage: res.Coverage, Gaps: res.Gaps, Verdict: res.Verdict}
 }
 
 func exitCode(r *report.Report) int {
@@ -164,6 +187,33 @@ func openOutput(path string) (*output, error) {
 		return nil, &failure{fmt.Sprintf("%s cannot be written: %v", path, errors.Unwrap(err)), "name a file in a folder that is there and that you may write to", exitFailed}
 	}
 	return o, nil
+}
+
+// outputs are the files that are asked for, in the order of the flags.
+type outputs []*output
+
+// openOutputs prepares the outputs at paths. A scan is long, so they are tried before it begins.
+func openOutputs(paths ...string) (outputs, error) {
+	var all outputs
+	for i, p := range paths {
+		if p != "" && slices.Contains(paths[:i], p) {
+			all.discard()
+			return nil, &failure{fmt.Sprintf("%s is given for two outputs, which cannot be the same file", p), "give each a file of its own", exitUsage}
+		}
+		o, err := openOutput(p)
+		if err != nil {
+			all.discard()
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+func (all outputs) discard() {
+	for _, o := range all {
+		o.discard()
+	}
 }
 
 func (o *output) write(print func(io.Writer) error) error {

@@ -1,7 +1,8 @@
 // Gifthorse reads what somebody has of a phone and answers whether it is the phone it says it is, whether there is a
 // backdoor, how the communication security is, and whom it reports to; each with evidence that others can check.
 //
-//	gifthorse check [--json FILE] [--html FILE] INPUT...   read a phone and print the report
+//	gifthorse check [--json FILE] [--html FILE] [--sbom FILE] INPUT...   read a phone and print the report
+//	gifthorse diff [--json FILE] [--html FILE] A B         what differs between two phones, builds or days
 //	gifthorse explain [CHECK]                              what a check looks for, and what it cannot see
 //	gifthorse explain REPORT#ID INPUT...                   one finding of a report, step by step, in the input itself
 //	gifthorse dump FILE[!INNER...][#SYMBOL]                what a format reader sees, with offsets
@@ -17,10 +18,10 @@
 //
 // # Exit codes
 //
-//	0    check: all four answers are "nothing found"; other commands: done; verify: nothing differs
+//	0    check: all four answers are "nothing found"; other commands: done; diff, verify: nothing differs
 //	1    it could not be done: the input is not there, is no phone, or cannot be read
 //	2    the command was not understood
-//	3    check: at least one answer is "found"; verify: something differs
+//	3    check: at least one answer is "found"; diff, verify: something differs
 //	4    check: none is "found", at least one is "signs" or "cannot tell"
 //	130  it was stopped, with Ctrl-C or by the system
 //
@@ -49,6 +50,8 @@ import (
 const usage = `gifthorse checks a phone for unguarded ways in, with evidence.
 
   gifthorse check [--json FILE] [--html FILE] INPUT...   read a phone and print the report
+  gifthorse check --sbom FILE INPUT...                   also list all it holds, as CycloneDX 1.6
+  gifthorse diff [--json FILE] [--html FILE] A B         what differs between two phones, builds or days
   gifthorse explain [CHECK]                              what a check looks for, and what it cannot see
   gifthorse explain REPORT#ID INPUT...                   one finding of a report, step by step
   gifthorse dump FILE[!INNER...][#SYMBOL]                what a format reader sees, with offsets
@@ -58,6 +61,7 @@ const usage = `gifthorse checks a phone for unguarded ways in, with evidence.
 
 An INPUT is a folder, an archive, an update package or an app. A FILE that is "-" is standard output.
 Exit codes of check: 0 nothing found, 3 found, 4 signs or cannot tell, 1 could not scan, 2 usage.
+Exit codes of diff: 0 nothing differs, 3 something does.
 `
 
 // Exit codes.
@@ -92,6 +96,7 @@ var commands = map[string]func(ctx context.Context, args []string) (int, error){
 	"check":   runCheck,
 	"explain": runExplain,
 	"dump":    runDump,
+	"diff":    runDiff,
 	"flows":   runFlows,
 	"verify":  runVerify,
 	"version": runVersion,

@@ -21,7 +21,7 @@ func runVerify(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	now, _, err := scan(ctx, args[1:])
+	now, err := scan(ctx, args[1:])
 	if err != nil {
 		return 0, err
 	}

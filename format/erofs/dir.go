@@ -240,9 +240,13 @@ type Entry struct {
 	err error
 }
 
+// Name returns the name in the directory.
 func (e *Entry) Name() string { return e.name }
-func (e *Entry) IsDir() bool  { return e.Type().IsDir() }
 
+// IsDir reports whether the entry is a directory.
+func (e *Entry) IsDir() bool { return e.Type().IsDir() }
+
+// Type returns the type that the inode has, or if it cannot be read the one that the directory says it has.
 func (e *Entry) Type() fs.FileMode {
 	if e.err != nil {
 		return e.typ
@@ -250,6 +254,7 @@ func (e *Entry) Type() fs.FileMode {
 	return e.ino.mode.Type()
 }
 
+// Info describes the entry; a symbolic link is described itself.
 func (e *Entry) Info() (fs.FileInfo, error) {
 	if e.err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: e.name, Err: e.err}

@@ -3,7 +3,7 @@
 // schemes v1, v2 and v3 over it.
 //
 // Data goes one way, text to bytes: DEX, XML and Resources give a file's bytes, Zip packs them, Sign signs
-// the pack.
+// the pack. Super and Sparse pack file systems as factory images have them.
 // The same text gives the same bytes, on every machine; only deflated zip entries follow the Go version,
 // whose compress/flate picks the encoding.
 //
