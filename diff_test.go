@@ -299,11 +299,14 @@ func TestDiffUpdatedApp(t *testing.T) {
 ro.build.version.sdk=23
 -- system/app/X/AndroidManifest.xml --
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" package="com.oem.x" android:versionCode="1"><application/></manifest>
--- data/app/other.txt --
+-- data/misc/other.txt --
+x
+-- data/dalvik-cache/other.txt --
+x
+-- data/local/other.txt --
 x
 `
-	const update = `
--- data/app/com.oem.x-1/AndroidManifest.xml --
+	const update = `-- data/app/com.oem.x-1/AndroidManifest.xml --
 <manifest xmlns:android="http://schemas.android.com/apk/res/android" package="com.oem.x" android:versionCode="2"><application/></manifest>
 `
 	got := told(gifthorse.Diff(scanText(t, app), scanText(t, app+update)))

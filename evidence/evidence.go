@@ -31,7 +31,7 @@
 //
 // # Images
 //
-// File systems (ext2 to ext4, erofs) are listed in place through what they lie in: sparse images, whole or in
+// File systems (ext2 to ext4, erofs, f2fs, squashfs) are listed in place through what they lie in: sparse images, whole or in
 // pieces that are given together, super partitions, disks with a GUID partition table, block-based updates
 // (*.new.dat with *.transfer.list), payload.bin. A partition of a payload is unpacked once, and so is a
 // *.new.dat.br and an image that is deflated in a zip. Of boot images the ramdisks are listed, those of
@@ -48,8 +48,8 @@
 //
 // # Not read
 //
-// Other file systems (f2fs, squashfs), lz4, 7z, rar: each is a gap "unsupported" with its name. Updates that
-// are made from the phone's old partitions. What is encrypted. Journals that were not replayed. Super
+// lz4, 7z, rar: each is a gap "unsupported" with its name. Updates that are made from the phone's old
+// partitions. What is encrypted. Journals that were not replayed, writes after a last checkpoint. Super
 // partitions on several block devices. Members of a zip that are neither stored nor deflated. Tar archives
 // behind their first damaged header. Owners, labels and capabilities are known only where a tar or a file
 // system holds them, of a ramdisk's files the owners alone.

@@ -84,8 +84,8 @@ var kinds = []kind{
 		return len(b) >= 1104 && binary.LittleEndian.Uint32(b[1048:]) <= 6 && binary.LittleEndian.Uint16(b[1082:]) <= 7
 	}},
 	{name: "erofs", do: fileSystem, magic: "\xe2\xe1\xf5\xe0", off: 1024},
-	{name: "f2fs", do: image, magic: "\x10\x20\xf5\xf2", off: 1024},
-	{name: "squashfs", do: image, magic: "hsqs"},
+	{name: "f2fs", do: fileSystem, magic: "\x10\x20\xf5\xf2", off: 1024},
+	{name: "squashfs", do: fileSystem, magic: "hsqs"},
 	{name: "device tree", magic: "\xd0\x0d\xfe\xed"},
 	{name: "android backup", do: image, magic: "ANDROID BACKUP\n"},
 	{name: "encrypted update", do: locked, magic: "OPPOENCRYPT!"},

@@ -15,6 +15,8 @@ import (
 
 	"gifthorse/format/erofs"
 	"gifthorse/format/ext4"
+	"gifthorse/format/f2fs"
+	"gifthorse/format/squashfs"
 	"gifthorse/format/super"
 	"gifthorse/internal/cursor"
 )
@@ -119,7 +121,7 @@ func (i inode) head(e *Evidence, n int) ([]byte, error) {
 	return readHead(io.NewSectionReader(r, 0, i.size), n)
 }
 
-// enterFileSystem lists the files of an ext4 or erofs image.
+// enterFileSystem lists the files of an ext4, erofs, f2fs or squashfs image.
 func (o *opener) enterFileSystem(f *File, name, kind string, depth int) error {
 	r, err := f.reader()
 	if err != nil {
@@ -127,35 +129,56 @@ func (o *opener) enterFileSystem(f *File, name, kind string, depth int) error {
 	}
 	w := walker{o: o, image: f, links: map[uint32]*blob{}}
 	names := []string{name}
-	if kind == "ext4" {
+	switch kind {
+	case "ext4":
 		e4, err := ext4.New(r, f.Size)
 		if err != nil {
 			return err
 		}
-		for _, g := range e4.Gaps {
-			reason := explain(g).reason
-			if e4.Size > f.Size {
-				reason = CutShort
-			}
-			o.e.note(f.Ref, reason, explain(g).detail)
-		}
+		o.noteImage(f, e4.Gaps, e4.Size)
 		if e4.NeedsRecovery {
 			o.e.note(f.Ref, Unsupported, "its journal may hold writes that are not in place; it is not replayed")
 		}
 		names = append(names, e4.LastMounted, e4.Volume)
 		w.fs, w.describe = e4, w.ext4(e4)
-	} else {
-		ero, err := erofs.New(r, f.Size)
+	case "erofs":
+		if w.fs, err = erofs.New(r, f.Size); err != nil {
+			return err
+		}
+		w.describe = w.erofs
+	case "squashfs":
+		if w.fs, err = squashfs.New(r, f.Size); err != nil {
+			return err
+		}
+		w.describe = w.squashfs
+	default:
+		f2, err := f2fs.New(r, f.Size)
 		if err != nil {
 			return err
 		}
-		w.fs, w.describe = ero, w.erofs
+		o.noteImage(f, f2.Gaps, f2.Size)
+		if f2.NeedsRecovery {
+			o.e.note(f.Ref, Unsupported, "there may be writes after its last checkpoint; they are not recovered")
+		}
+		names = append(names, f2.Volume)
+		w.fs, w.describe = f2, w.f2fs
 	}
 	w.walk(".", "")
 	t := &tree{at: f.Ref, hint: path.Base(name), entries: w.out}
 	o.layout.findImage(t, names)
 	o.settled(t, depth+1)
 	return nil
+}
+
+// noteImage notes what a file system of size bytes says of itself to be missing.
+func (o *opener) noteImage(f *File, gaps []error, size int64) {
+	for _, g := range gaps {
+		reason := explain(g).reason
+		if size > f.Size {
+			reason = CutShort
+		}
+		o.e.note(f.Ref, reason, explain(g).detail)
+	}
 }
 
 // A walker lists a file system.
@@ -264,12 +287,39 @@ func (w *walker) ext4(e4 *ext4.FS) describer {
 
 func (w *walker) erofs(m *File, name string, d fs.DirEntry) (func() (fs.File, error), string, error) {
 	ent := d.(*erofs.Entry)
-	st, err := ent.Info()
-	if err != nil {
+	in, err := ent.Inode()
+	m.Mode, m.Size, m.UID, m.GID, m.Label, m.Caps = in.Mode, in.Size, in.UID, in.GID, in.Label, in.Caps
+	return w.entry(m, ent, err)
+}
+
+func (w *walker) squashfs(m *File, name string, d fs.DirEntry) (func() (fs.File, error), string, error) {
+	ent := d.(*squashfs.Entry)
+	in, err := ent.Inode()
+	m.Mode, m.Size, m.UID, m.GID, m.Label, m.Caps = in.Mode, in.Size, in.UID, in.GID, in.Label, in.Caps
+	return w.entry(m, ent, err)
+}
+
+func (w *walker) f2fs(m *File, name string, d fs.DirEntry) (func() (fs.File, error), string, error) {
+	ent := d.(*f2fs.Entry)
+	in, err := ent.Inode()
+	m.Mode, m.Size, m.UID, m.GID, m.Label, m.Caps = in.Mode, in.Size, in.UID, in.GID, in.Label, in.Caps
+	if in.Encrypted {
+		m.HasOwner = true
+		return nil, "", f2fs.ErrEncrypted
+	}
+	return w.entry(m, ent, err)
+}
+
+// entry is the rest of a describer: of a file that is opened by its entry, whose attributes gave attrErr.
+func (w *walker) entry(m *File, ent interface {
+	fs.DirEntry
+	Open() (fs.File, error)
+}, attrErr error) (func() (fs.File, error), string, error) {
+	if _, err := ent.Info(); err != nil {
+		m.Mode = ent.Type()
 		return nil, "", err
 	}
-	in, attrErr := ent.Inode()
-	m.Mode, m.Size, m.HasOwner, m.UID, m.GID, m.Label, m.Caps = st.Mode(), st.Size(), true, in.UID, in.GID, in.Label, in.Caps
+	m.HasOwner = true
 	if m.Mode&fs.ModeSymlink == 0 {
 		return ent.Open, "", attrErr
 	}

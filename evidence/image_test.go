@@ -45,11 +45,23 @@ func must[T any](t testing.TB) func(v T, err error) T {
 	}
 }
 
-// mkfs makes a file system of a folder: "ext4", or "erofs" with the algorithm that compresses.
+// mkfs makes a file system of a folder: "ext4", "f2fs", "squashfs", or "erofs" with the algorithm that compresses.
 func mkfs(t testing.TB, dir, kind string, args ...string) []byte {
 	t.Helper()
 	img := filepath.Join(t.TempDir(), "made.img")
-	if kind == "ext4" {
+	switch kind {
+	case "squashfs":
+		run(t, "squashfs-tools", "mksquashfs", append([]string{dir, img, "-noappend", "-no-progress", "-quiet"}, args...)...)
+	case "f2fs":
+		if err := os.WriteFile(img, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(img, 128<<20); err != nil {
+			t.Fatal(err)
+		}
+		run(t, "f2fs-tools", "mkfs.f2fs", append(args, "-f", "-q", img)...)
+		run(t, "f2fs-tools", "sload.f2fs", "-f", dir, "-t", "/", "-P", img)
+	case "ext4":
 		var n int64
 		filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 			if st, err := d.Info(); err == nil {
@@ -58,7 +70,7 @@ func mkfs(t testing.TB, dir, kind string, args ...string) []byte {
 			return nil
 		})
 		run(t, "e2fsprogs", "mkfs.ext4", append(args, "-q", "-d", dir, img, fmt.Sprintf("%dk", n*5/4>>10+1024))...)
-	} else {
+	default:
 		run(t, "erofs-utils", "mkfs.erofs", append(args, "--quiet", img, dir)...)
 	}
 	return must[[]byte](t)(os.ReadFile(img))
@@ -211,6 +223,54 @@ func TestSystemImage(t *testing.T) {
 	}
 }
 
+// TestFlashFileSystems opens a system partition as an image of the file systems that not every phone has.
+func TestFlashFileSystems(t *testing.T) {
+	dir := systemFolder(t)
+	want := describe(t, mustOpen(t, dir), "/system")
+	for _, kind := range []string{"squashfs", "f2fs"} {
+		t.Run(kind, func(t *testing.T) {
+			img := mkfs(t, dir, kind)
+			super := must[[]byte](t)(mk.Super(mk.Image{Name: "system_a", Data: img}))
+			for _, c := range []struct {
+				name string
+				b    []byte
+				at   string // of build.prop
+			}{
+				{"system.img", img, "system.img!build.prop"},
+				{"anything", mk.Sparse(img, 1)[0], "anything!build.prop"},
+				{"fw.zip", makeZip(t, []member{{"super.img", string(mk.Sparse(super, 1)[0])}}), "fw.zip!super.img!system_a!build.prop"},
+			} {
+				e := mustOpenBytes(t, c.name, c.b)
+				wantSame(t, c.at, describe(t, e, "/system"), want)
+				if f := e.File("/system/build.prop"); f == nil || f.Ref.String() != c.at || !f.HasOwner {
+					t.Errorf("%s: build.prop is %+v", c.at, f)
+				}
+				if rootPaths(e) != "/system" {
+					t.Errorf("%s: roots %s", c.at, rootPaths(e))
+				}
+				for _, g := range e.Gaps() {
+					if name := g.At.Names(); g.Reason != Absent || name[len(name)-1] != "vendor" && name[len(name)-1] != "etc/abs" { // links to a partition that is not there
+						t.Errorf("%s: gap %v", c.at, g)
+					}
+				}
+				for _, f := range append(slices.Clone(e.Files()), e.Outside()...) {
+					roundTrip(t, f.Ref)
+				}
+			}
+		})
+	}
+	// By what it holds it is a data partition.
+	data := makeFolder(t, t.TempDir(), files("app/x/base.apk", "data/c/x", "misc/m", "system/packages.xml", "user/0/x"))
+	if e := mustOpenBytes(t, "x", mkfs(t, data, "f2fs")); rootPaths(e) != "/data" || e.File("/data/app/x/base.apk") == nil {
+		t.Errorf("roots %s, files %q", rootPaths(e), phonePaths(e))
+	}
+	cut := mkfs(t, data, "f2fs")
+	e := mustOpenBytes(t, "userdata.img", cut[:len(cut)-1<<20])
+	if e.File("/data/misc/m") == nil || !slices.ContainsFunc(e.Gaps(), func(g Gap) bool { return g.Reason == CutShort }) {
+		t.Errorf("cut short: files %q, gaps %v", phonePaths(e), e.Gaps())
+	}
+}
+
 func pieces(format string, list [][]byte) (out []member) {
 	for i, p := range list {
 		out = append(out, member{fmt.Sprintf(format, i), string(p)})
@@ -321,7 +381,7 @@ func TestAttributes(t *testing.T) {
 			t.Skipf("attributes cannot be set here: %v, %s", err, out)
 		}
 	}
-	for _, kind := range []string{"ext4", "erofs"} {
+	for _, kind := range []string{"ext4", "erofs", "squashfs"} {
 		e := mustOpenBytes(t, "system.img", mkfs(t, dir, kind))
 		if f := e.File("/system/bin/sh"); f.Label != label || f.Caps != caps || !f.HasOwner || f.Mode != 0o755 {
 			t.Errorf("%s: %+v", kind, f)

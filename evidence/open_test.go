@@ -146,9 +146,9 @@ func TestImages(t *testing.T) {
 	e := mustOpenBytes(t, "fw.zip", makeZip(t, in))
 	wantList(t, "gaps", gapLines(e), []string{
 		"fw.zip!boot.img: damaged: boot image: page size of 2021161080 bytes at byte 0x24",
-		"fw.zip!data.img: unsupported: f2fs, not read by this version",
+		"fw.zip!data.img: damaged: f2fs: blocks of 2^2021161080 bytes at byte 0x410",
 		"fw.zip!fw.ozip: encrypted: encrypted update",
-		"fw.zip!odd.img.gz!odd.img: unsupported: squashfs, not read by this version",
+		"fw.zip!odd.img.gz!odd.img: unsupported: squashfs: version 30840.30840: unsupported operation",
 		"fw.zip!system.img: damaged: ext4: 0 blocks of 1024 bytes, the first for data 0 at byte 0x404",
 		"fw.zip!vendor.img: unsupported: an image by its name, of unknown content, not read by this version",
 	})

@@ -12,6 +12,7 @@ import (
 
 	"gifthorse/format/apk"
 	"gifthorse/format/ext4"
+	"gifthorse/format/f2fs"
 	"gifthorse/internal/cursor"
 )
 
@@ -77,7 +78,7 @@ func explain(err error) *failure {
 		return &failure{Absent, "it went away during the scan"}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &failure{CutShort, "it ends early"}
-	case errors.Is(err, ext4.ErrEncrypted):
+	case errors.Is(err, ext4.ErrEncrypted), errors.Is(err, f2fs.ErrEncrypted):
 		return &failure{Encrypted, "encrypted by fscrypt"}
 	case errors.Is(err, errors.ErrUnsupported):
 		return &failure{Unsupported, errno(err)}

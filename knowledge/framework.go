@@ -50,6 +50,8 @@ type Fact struct {
 	Named *FactKind
 	// Implicit, of a sink, is the argument that must be an intent which names no component; 0 if that is no matter.
 	Implicit int
+	// Given, of a source, says that the platform hands the data to the app's override of the method, as this argument.
+	Given int
 	// Means tells how a guard answers: "granted 0" (an int that is 0 if allowed), "granted 1" (true if
 	// allowed), "throws" (returns only if allowed), "value" (who calls: allowed if compared).
 	Means string
@@ -155,13 +157,17 @@ func parseFramework(text string) (*framework, error) {
 				}
 				fact.When = &When{v, strings.Split(f[k+2], ","), w == "action"}
 				k += 2
-			case w == "implicit" && k+1 < len(f):
+			case (w == "implicit" || w == "given") && k+1 < len(f):
 				k++
 				v, err := strconv.Atoi(f[k])
 				if err != nil {
 					return nil, fail("not an argument")
 				}
-				fact.Implicit = v
+				if w == "given" {
+					fact.Given = v
+				} else {
+					fact.Implicit = v
+				}
 			case w == "granted" && k+1 < len(f):
 				k++
 				fact.Means = "granted " + f[k]

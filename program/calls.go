@@ -169,7 +169,7 @@ func (p *Program) externFacts(class, sel Sym) extern {
 	facts := p.facts(name)
 	for i := range facts {
 		f := &facts[i]
-		if f.Proto != "" && f.Proto != proto {
+		if f.Given != 0 || f.Proto != "" && f.Proto != proto {
 			continue
 		}
 		if f.Class == cls || knowledge.IsSubclass(cls, f.Class) || f.Class == "Landroid/os/Binder;" && strings.HasSuffix(cls, "$Stub;") {

@@ -431,8 +431,8 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 	if pkg == nil || r.depth > 24 {
 		return value{}
 	}
-	var names []string
-	var actions []string
+	var names, actions []string
+	var schemes []string // of intents without an action: the data chooses the component
 	for _, o := range r.objectsOf(intent) {
 		if t, ok := s.cur.heap.get(fieldKey(o, keyTarget)); ok {
 			t = r.content(s.cur, t)
@@ -448,6 +448,10 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 			}
 		} else if a, ok := s.cur.heap.get(fieldKey(o, keyAction)); ok {
 			actions = append(actions, r.textsOf(s.cur, a)...)
+		} else if d, ok := s.cur.heap.get(fieldKey(o, keyData)); ok && r.whole {
+			if scheme, _, ok := strings.Cut(r.begins(r.content(s.cur, d)), ":"); ok {
+				schemes = append(schemes, scheme)
+			}
 		}
 	}
 	awaits := r.awaits
@@ -464,6 +468,9 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 		for _, f := range c.Filters {
 			for _, a := range f.Actions {
 				hit = hit || slices.Contains(actions, a)
+			}
+			for _, x := range f.Schemes {
+				hit = hit || slices.Contains(schemes, x)
 			}
 		}
 		started = started || hit
@@ -485,6 +492,14 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 		binder = r.driveInside(s.cur, obj, c.Kind, intent, up)
 		s.cur.conds = before.conds
 		r.started[c.Name]--
+	}
+	if r.whole && kind == "receiver" {
+		for _, d := range r.dynamic {
+			if slices.ContainsFunc(d.actions, func(a string) bool { return slices.Contains(actions, a) }) {
+				started = true
+				r.callBack(s, d.obj, "onReceive:(Landroid/content/Context;Landroid/content/Intent;)V", value{}, intent)
+			}
+		}
 	}
 	if r.whole && !started {
 		r.leaves(intent)

@@ -354,7 +354,13 @@ func (r *run) callbacksOf(cur *local, obj value, not []string) {
 				continue
 			}
 			if mm.access&1 != 0 && proto == "(Landroid/view/View;)V" || r.p.overridesPlatform(k, name) {
-				r.runMethod(cur, m, append([]value{obj}, r.unknowns(proto)...), nil)
+				args := append([]value{obj}, r.unknowns(proto)...)
+				for _, fact := range r.p.facts(name) {
+					if g := fact.Given; g != 0 && g < len(args) && r.p.isA(k, fact.Class) {
+						args[g].taint = r.mark(fact.Kind.ID, "", fact.Kind.Words, false, r.chainOf(m, 0, "", nil))
+					}
+				}
+				r.runMethod(cur, m, args, nil)
 			}
 		}
 	}

@@ -706,6 +706,18 @@ func modelTable() map[string][]modelOf {
 		r.fieldPut(s.cur, s.arg(0), keyRun, s.arg(1))
 		return value{}
 	})
+	hand("Landroid/os/Messenger;", "send", func(r *run, s *site) value {
+		h := s.arg(0)
+		for range 3 { // a client's messenger is made of the binder of the service's
+			if os := r.objectsOf(h); r.whole && len(os) > 0 && r.objects[os[0]].cid == 0 {
+				h = r.fieldGet(s.cur, h, keyRun, 0)
+			}
+		}
+		if r.whole {
+			r.deliver(s, h, s.arg(1))
+		}
+		return value{}
+	})
 	on("Landroid/os/Messenger;", "getBinder", func(r *run, s *site) value { return s.arg(0) })
 
 	// Reflection, where the names are known.

@@ -25,11 +25,22 @@
 // ones; objects with their fields, arrays by constant index, entries of intents, bundles and maps by
 // constant key; static fields and class initialisers; exceptions; calls to overrides by the object where it
 // is known and by the class hierarchy where it is not and the overrides are few; threads, handlers,
-// messages, tasks and listeners; intents between components of one app; reflection with known names.
+// messages, tasks and listeners; intents between components of one app; reflection with known names, also of
+// the platform's methods and constructors. A thrown exception goes to the callers' handlers by its type, with
+// what it carries; a handler of an exception that only some instructions raise is entered only if one of them,
+// or the platform with an array in hand, can have raised it.
+//
+// Flows drives whole apps (flows.go). Each component lives once, comes back some times, and lives again, made
+// anew, if data lies where the next life finds it: static fields, preferences, the application. A listener, a
+// receiver registered in code, or a fragment is called from when it is handed over until it is taken back. The
+// result of an activity goes to the one that awaits it; what another app hands back may be made of what it was
+// handed. What is put into an intent gets out where the intent leaves the app, and an intent that the app made
+// brings nothing in. Support libraries that an app carries are modelled as the platform is (knowledge/carried.txt).
 //
 // # What is not
 //
-// Native code; floating point; reflection with names that are not known; calls on receivers of unknown
+// Native code, of which is known only that what it is given may come out; code that native code changes; what
+// is shown by which way was taken, but not carried; MIME types of intents; layouts; floating point; reflection with names that are not known; calls on receivers of unknown
 // class with many overrides; whatever the budgets at the head of interp.go cut. Each is counted (Stats,
 // Gaps), and none is taken for harmless: it is said.
 //

@@ -120,9 +120,9 @@ func New(r io.ReaderAt, size int64) (*FS, error) {
 	switch f.packer {
 	case packGzip, packXz, packLZ4, packZstd:
 	case packLZMA:
-		return nil, unsupported("LZMA")
+		return nil, unsupported("packed with LZMA")
 	case packLZO:
-		return nil, unsupported("LZO")
+		return nil, unsupported("packed with LZO")
 	default:
 		return nil, unsupported("compression %d", f.packer)
 	}
@@ -162,7 +162,7 @@ func (f *FS) read(b []byte, off int64) error {
 }
 
 func unsupported(format string, args ...any) error {
-	return fmt.Errorf("squashfs: %s: %w", fmt.Sprintf(format, args...), errors.ErrUnsupported)
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), errors.ErrUnsupported)
 }
 
 func (f *FS) blockSize() int64 { return 1 << f.blockLog }

@@ -1,6 +1,7 @@
 package squashfs
 
 import (
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -266,6 +267,57 @@ func TestMksquashfs(t *testing.T) {
 		if _, err := New(bytes.NewReader(img), int64(len(img))); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), strings.ToUpper(pack)) {
 			t.Errorf("%s: %v", pack, err)
 		}
+	}
+}
+
+// phone unpacks the first size bytes of a real phone, and gives what mkfs tools should keep: modes, owners, links.
+func phone(t testing.TB, size int64) string {
+	t.Helper()
+	zips, _ := filepath.Glob("../../../shared/phones/*.zip")
+	if len(zips) == 0 {
+		t.Skip("the phones are not here: ../shared/phones/*.zip")
+	}
+	z, err := zip.OpenReader(zips[len(zips)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	dir := filepath.Join(t.TempDir(), "phone")
+	n := 0
+	for _, e := range z.File {
+		if e.FileInfo().IsDir() || !filepath.IsLocal(e.Name) || int64(e.UncompressedSize64) > size {
+			continue
+		}
+		name := filepath.Join(dir, e.Name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			continue
+		}
+		r, err := e.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if os.WriteFile(name, b, 0o644) != nil {
+			continue
+		}
+		size -= int64(len(b))
+		n++
+		if os.Getuid() == 0 && n%3 == 0 {
+			os.Lchown(name, 0, 2000)
+			os.Chmod(name, 0o750|fs.ModeSetuid)
+		}
+	}
+	return dir
+}
+
+// A part of a real system partition.
+func TestPhone(t *testing.T) {
+	dir := phone(t, 6<<20)
+	for _, pack := range []string{"gzip", "lz4"} {
+		same(t, open(t, mksquashfs(t, dir, "-comp", pack)), dir, true)
 	}
 }
 
