@@ -3,7 +3,6 @@ package program
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -188,27 +187,6 @@ func (p *Program) runComponent(sp int, c *phone.Component, cid ClassID) *run {
 	e := &Entry{Package: c.Package, Component: c, What: string(c.Kind) + " " + c.Name, At: c.At}
 	r := newRun(p, e, sp)
 	r.wants = wants(c.Kind)
-	if os.Getenv("GH_TRACE") == c.Name {
-		r.trace = map[MethodID]int{}
-		defer func() {
-			for m, n := range r.trace {
-				fmt.Println("STEPS", n, p.MethodName(m))
-			}
-			for _, h := range r.hits {
-				for _, c := range r.condSets.items[h.conds] {
-					t := r.tests[c>>1]
-					var ks []string
-					for _, l := range r.labelSets.items[t.left] {
-						ks = append(ks, r.labels[l].kind)
-					}
-					fmt.Println("COND", h.kind.ID, t.op, t.right, c&1, ks, p.MethodName(t.method), t.pc*2)
-				}
-				for c := h.chain; c != nil; c = c.up {
-					fmt.Println("HIT", h.kind.ID, p.MethodName(c.method), c.pc*2, r.labelSets.items[h.steered], h.conds)
-				}
-			}
-		}()
-	}
 	cur := &local{}
 	obj := r.create(sp, cur, p.classes[cid].name, nil)
 	r.drive(cur, obj, c.Kind, r.incomingObject("Landroid/content/Intent;", "the caller's intent"), nil, true)
@@ -225,9 +203,6 @@ func (p *Program) runComponent(sp int, c *phone.Component, cid ClassID) *run {
 				r.hits[k].dynamic = i + 1
 			}
 		}
-	}
-	if os.Getenv("GH_TRACE") != "" {
-		fmt.Println("RUN", e.What, "steps", r.steps, "cut", r.cut, "objs", len(r.objects), "labels", len(r.labels), "conds", len(r.condSets.items), "hits", len(r.hits), "unknown", r.unknown)
 	}
 	return r
 }

@@ -357,7 +357,7 @@ func (r *run) callbacksOf(cur *local, obj value, not []string) {
 				args := append([]value{obj}, r.unknowns(proto)...)
 				for _, fact := range r.p.facts(name) {
 					if g := fact.Given; g != 0 && g < len(args) && r.p.isA(k, fact.Class) {
-						args[g].taint = r.mark(fact.Kind.ID, "", fact.Kind.Words, false, r.chainOf(m, 0, "", nil))
+						args[g].taint = r.mark(fact.Kind.ID, "", fact.Kind.Words, false, r.chainOf(m, 0, handed, nil))
 					}
 				}
 				r.runMethod(cur, m, args, nil)
@@ -511,7 +511,13 @@ func (r *run) flows() []Flow {
 	return out
 }
 
+// handed marks the chain of data that the platform hands to a method: it is read where the method begins.
+const handed = "is handed"
+
 func (r *run) end(c *chain) FlowEnd {
+	if c.what == handed {
+		return FlowEnd{Call: r.p.MethodName(c.method), In: r.p.MethodName(c.method), At: r.p.Ref(c.method, 0)}
+	}
 	return FlowEnd{Call: r.p.calleeAt(c.method, c.pc), In: r.p.MethodName(c.method), At: r.p.Ref(c.method, c.pc)}
 }
 

@@ -60,7 +60,6 @@ type run struct {
 	depth      int
 	strange    int // depth of calls below the last method of interest
 	onStack    map[MethodID]int
-	trace      map[MethodID]int
 	appOps     bool // the provider has the platform ask for an app operation
 	wants      reaches
 	stopping   map[uint32]bool   // see stops
@@ -638,9 +637,6 @@ func (r *run) chainOf(m MethodID, pc uint32, what string, up *chain) *chain {
 // successor keeps cur's registers.
 func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 	r.steps++
-	if r.trace != nil {
-		r.trace[f.m]++
-	}
 	if r.steps > r.limit {
 		r.cut = true
 		return nil

@@ -3,6 +3,7 @@ package squashfs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -43,7 +44,7 @@ func (f *FS) decode(dst, src []byte, off int64) (int, error) {
 	case err == nil:
 		return n, nil
 	case errors.Is(err, errors.ErrUnsupported):
-		return n, unsupported("at byte %#x: %v", off, err)
+		return n, fmt.Errorf("at byte %#x: %w", off, err)
 	case errors.As(err, &where):
 		return n, cursor.Errorf(off+where.Off, "%s", where.Msg)
 	}
