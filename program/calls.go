@@ -39,6 +39,7 @@ type Stats struct {
 	Instructions, Calls             int64
 	Quickened, Resolved             int64 // instructions ART rewrote, and those turned back
 	Native                          int
+	Unknown                         int // calls on ways in whose target could not be told
 	BadBodies                       int
 }
 

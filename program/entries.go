@@ -84,7 +84,7 @@ type dynamicReceiver struct {
 }
 
 // interpretPackage interprets every way into one app.
-func (p *Program) interpretPackage(sp int) (paths []Path, gaps []evidence.Gap) {
+func (p *Program) interpretPackage(sp int) (paths []Path, gaps []evidence.Gap, unknown int) {
 	pkg := p.spaces[sp].pkg
 	defer func() {
 		if x := recover(); x != nil {
@@ -92,7 +92,7 @@ func (p *Program) interpretPackage(sp int) (paths []Path, gaps []evidence.Gap) {
 				Detail: fmt.Sprintf("the analysis of %s failed: %v; please report it", pkg.Name, x)})
 		}
 	}()
-	cut, unknown := 0, 0
+	cut := 0
 	for _, c := range pkg.Components {
 		if !c.Enabled || !c.Exported {
 			continue
@@ -118,7 +118,7 @@ func (p *Program) interpretPackage(sp int) (paths []Path, gaps []evidence.Gap) {
 		gaps = append(gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.TooLarge,
 			Detail: fmt.Sprintf("%d components of %s were not followed to the end: more than %d steps", cut, pkg.Name, maxSteps)})
 	}
-	return paths, gaps
+	return paths, gaps, unknown
 }
 
 // wants is what is looked for behind a kind of component: only providers and services hand data back.
@@ -393,7 +393,7 @@ func (r *run) handedBack(cur *local, m MethodID, v value, up *chain) {
 		if k == nil || lab.guard || lab.chain == nil {
 			continue
 		}
-		r.record(hit{kind: k, chain: lab.chain, conds: lab.conds, data: true, gesture: r.gesture > 0, sure: true})
+		r.record(hit{kind: k, chain: lab.chain, conds: lab.conds, data: true, gesture: r.gesture > 0})
 	}
 }
 

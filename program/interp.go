@@ -69,7 +69,6 @@ type run struct {
 	driving    int    // 0, or 1 + index of the receiver registered in code that is being driven
 	gesture    int    // >0 while code runs that only a person at the screen sets off
 	started    map[string]int
-	noQuick    int
 }
 
 // The budgets of one way in. Real components that reach an effect take a few thousand instructions;
@@ -109,7 +108,6 @@ type hit struct {
 	fixed   []string // the same arguments where they are constants
 	conds   uint32
 	gesture bool
-	sure    bool // the call's condition (a prefix) is met for certain
 	data    bool // the kind of data is handed back
 	plain   bool // nothing needs to steer it: that it happens is the effect
 	dynamic int  // 1 + index of the receiver registered in code that led here

@@ -43,7 +43,7 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 	if op.IndexKind() == dex.IndexVtable {
 		ref, ok := r.quickTarget(cur, in)
 		if !ok {
-			r.noQuick++
+			r.unknown++
 			cur.res = value{}
 			return r.withHandlers(f, cur, in, before, true, &thrown{may: throwsAny})
 		}
@@ -522,7 +522,6 @@ func (r *run) both(given, v value) value {
 
 // effect records that an effect was reached.
 func (r *run) effect(s *site, fact *knowledge.Fact) {
-	sure := true
 	if w := fact.When; w != nil {
 		got := r.textsOf(s.cur, s.arg(w.Arg))
 		if w.Action {
@@ -537,10 +536,9 @@ func (r *run) effect(s *site, fact *knowledge.Fact) {
 		if !hit {
 			return
 		}
-		sure = len(got) == 1
 	}
 	kind := r.kindOf(s, fact)
-	h := hit{kind: kind, chain: r.at(s.f, s.in.PC), conds: s.cur.conds, gesture: r.gesture > 0, sure: sure, plain: len(fact.Args) == 0}
+	h := hit{kind: kind, chain: r.at(s.f, s.in.PC), conds: s.cur.conds, gesture: r.gesture > 0, plain: len(fact.Args) == 0}
 	for _, a := range fact.Args {
 		v := s.arg(a)
 		h.steered = r.labelSets.union(h.steered, r.deep(s.cur.heap, v))

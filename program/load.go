@@ -131,12 +131,10 @@ type space struct {
 }
 
 const (
-	accStatic   = 0x8
-	accNative   = 0x100
-	accIface    = 0x200
-	accAbstract = 0x400
-	accSynth    = 0x1000
-	accCtor     = 0x10000
+	accStatic = 0x8
+	accNative = 0x100
+	accIface  = 0x200
+	accSynth  = 0x1000
 )
 
 // load opens every DEX, interns its names and numbers its classes and methods.
@@ -581,10 +579,6 @@ func (p *Program) typeIs(sp int, t Sym, name string) bool {
 // MethodName returns a method as "Lcls;.name:(args)ret".
 func (p *Program) MethodName(m MethodID) string {
 	return p.syms.text[p.classes[p.methods[m].class].name] + "." + p.syms.text[p.methods[m].sel]
-}
-
-func (p *Program) externName(e uint32) string {
-	return p.syms.text[p.externs[e].class] + "." + p.syms.text[p.externs[e].sel]
 }
 
 // Ref returns the address of the instruction at pc (in code units) of m. The offset it prints is in bytes

@@ -13,6 +13,7 @@ import (
 type model struct {
 	f func(*run, *site) value
 	// hands says that the call hands control to other code of the phone: a component, a thread, a listener.
+	// The test that replays witnesses asks for it.
 	hands bool
 	// starts says that it starts another component.
 	starts bool

@@ -144,8 +144,9 @@ func (p *Program) property(name string) (string, bool) { return p.Phone.Property
 // and what is found does not depend on the number of cores.
 func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progress)) {
 	type result struct {
-		paths []Path
-		gaps  []evidence.Gap
+		paths   []Path
+		gaps    []evidence.Gap
+		unknown int
 	}
 	results := make([]result, len(p.spaces))
 	var wg sync.WaitGroup
@@ -162,7 +163,7 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 			if ctx.Err() != nil {
 				return
 			}
-			results[i].paths, results[i].gaps = p.interpretPackage(i)
+			results[i].paths, results[i].gaps, results[i].unknown = p.interpretPackage(i)
 			mu.Lock()
 			done++
 			progress(evidence.Progress{Stage: "following ways in", Item: p.spaces[i].pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
@@ -173,6 +174,7 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 	for _, r := range results {
 		p.paths = append(p.paths, r.paths...)
 		p.gaps = append(p.gaps, r.gaps...)
+		p.Stats.Unknown += r.unknown
 	}
 	slices.SortStableFunc(p.paths, func(a, b Path) int {
 		return cmp.Or(cmp.Compare(a.Entry.Package.Name, b.Entry.Package.Name), cmp.Compare(a.Entry.What, b.Entry.What),
@@ -193,6 +195,13 @@ func (p *Program) Coverage() evidence.Coverage {
 	if left := p.Stats.Quickened - p.Stats.Resolved; left > 0 {
 		c.Gaps = append(c.Gaps, evidence.Gap{Reason: evidence.Unsupported,
 			Detail: fmt.Sprintf("%d instructions that ART rewrote for this phone's boot class path could not be turned back without it", left)})
+	}
+	if n := p.Stats.Native; n > 0 {
+		c.Gaps = append(c.Gaps, evidence.Gap{Reason: evidence.Unsupported, Detail: fmt.Sprintf("%d methods are native; their code was not read", n)})
+	}
+	if n := p.Stats.Unknown; n > 0 {
+		c.Gaps = append(c.Gaps, evidence.Gap{Reason: evidence.Unsupported,
+			Detail: fmt.Sprintf("%d calls on the ways in could not be followed, for the class of their object is not known", n)})
 	}
 	return c
 }
