@@ -39,7 +39,7 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 	}
 	action, answered := "", map[uint32]bool{}
 	for _, c := range r.condSets.items[h.conds] {
-		g, act, ok := r.gateOf(c, h.kind)
+		g, act, ok := r.gateOf(c, h)
 		if act != "" {
 			action = act
 		}
@@ -74,9 +74,9 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 	return out, action
 }
 
-// gateOf says which gate a decision is, if it is one; act is the action that it demands of the intent. kind
-// is the effect behind it, or nil.
-func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok bool) {
+// gateOf says which gate a decision is, if it is one; act is the action that it demands of the intent. h is
+// the effect behind it, or nil.
+func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 	t := &r.tests[c>>1]
 	yes := c&1 == 1
 	g.At = r.p.Ref(t.method, t.pc)
@@ -101,6 +101,7 @@ func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok
 		}
 		has.caller = has.caller || incomingKind[lab.kind]
 	}
+	path := h != nil && strings.HasSuffix(h.kind.ID, "file") && (h.data || r.overlap(t.left, h.steered))
 	positive := yes
 	if t.op == "null" || t.op == "is" && t.right == "0" && has.stored {
 		positive = !yes // there must be something
@@ -153,9 +154,9 @@ func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok
 		case strings.HasPrefix(key, "L"):
 			g.What = "it depends on " + key + ", whose code is not in the evidence"
 		}
-	case has.caller && t.op == "contains" && t.right == ".." && !yes && kind != nil && strings.HasSuffix(kind.ID, "file"):
+	case has.caller && t.op == "contains" && t.right == ".." && !yes && path:
 		g.What, g.Holds = "a path that climbs out of its folder is refused", GateHolds
-	case has.caller && t.op == "starts with" && yes && strings.Contains(t.right, "/") && kind != nil && strings.HasSuffix(kind.ID, "file"):
+	case has.caller && t.op == "starts with" && yes && strings.Contains(t.right, "/") && path:
 		g.What, g.Holds = "the path must begin with "+strconv.Quote(t.right), GateHolds
 	case has.caller && yes && t.right != "" && t.op == "equals":
 		g.What, g.Holds = "what comes in must be "+strconv.Quote(t.right)+", which is in the code for all to read", GateDoesNotHold
@@ -164,6 +165,11 @@ func (r *run) gateOf(c uint32, kind *knowledge.FactKind) (g Gate, act string, ok
 	}
 	g.Caller = has.identity || has.listed || has.signature || t.op == "signature"
 	return g, "", true
+}
+
+// overlap reports whether two label sets have one in common.
+func (r *run) overlap(a, b uint32) bool {
+	return slices.ContainsFunc(r.labelSets.items[a], func(l uint32) bool { return slices.Contains(r.labelSets.items[b], l) })
 }
 
 // appUID reports whether a bound on a uid divides apps from the system's own: 10000 is the first app.
