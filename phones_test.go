@@ -207,3 +207,18 @@ var followed = map[string]bool{
 	// extra. If it exists and PATH/record.xml does not, BackupFilePreview.checkRestored +0xb8 deletes it, folders with all they hold.
 	"tecno_ba2: any app can make com.transsion.datatransfer delete a file whose path it names": true,
 }
+
+// BenchmarkScan reads a whole phone to its findings: the real one if it is there, else the example.
+func BenchmarkScan(b *testing.B) {
+	path := filepath.Join("..", "shared", "phones", "wolder.zip")
+	if _, err := os.Stat(path); err != nil {
+		path = filepath.Join("examples", "giftphone")
+	}
+	for b.Loop() {
+		r, err := Scan(context.Background(), []string{path}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Close()
+	}
+}
