@@ -1,11 +1,10 @@
 package program
 
 import (
+	"iter"
 	"maps"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"gifthorse/format/dex"
 	"gifthorse/knowledge"
@@ -47,16 +46,7 @@ type Stats struct {
 func (p *Program) scan() {
 	p.bodies = make([]bodies, len(p.dexes))
 	stats := make([]Stats, len(p.dexes))
-	var wg sync.WaitGroup
-	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i := range p.dexes {
-		wg.Go(func() {
-			sem <- struct{}{}
-			defer func() { <-sem }()
-			stats[i] = p.scanDEX(uint32(i))
-		})
-	}
-	wg.Wait()
+	parallel(len(p.dexes), func(i int) { stats[i] = p.scanDEX(uint32(i)) })
 	for _, s := range stats {
 		p.Stats.Files++
 		p.Stats.Classes += s.Classes
@@ -209,6 +199,29 @@ func (p *Program) facts(name string) []knowledge.Fact {
 	return knowledge.Facts(name)
 }
 
+// params yields the types of a prototype's parameters.
+func params(proto string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := 1; i < len(proto) && proto[i] != ')'; {
+			e := i
+			for proto[e] == '[' && e+1 < len(proto) {
+				e++
+			}
+			if proto[e] == 'L' {
+				n := strings.IndexByte(proto[e:], ';')
+				if n < 0 {
+					return
+				}
+				e += n
+			}
+			if !yield(proto[i : e+1]) {
+				return
+			}
+			i = e + 1
+		}
+	}
+}
+
 func cutSel(sel string) (name, proto string) {
 	for i := 0; i < len(sel); i++ {
 		if sel[i] == ':' {
@@ -235,25 +248,20 @@ func (p *Program) relevance() {
 	p.relevant = make([]reaches, len(p.methods))
 	// Libraries first, one after the other, for they call each other: an app's call into one is of interest if
 	// the library's method is. Apps do not see each other, so they can go side by side.
-	var wg sync.WaitGroup
-	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
+	of := func(i int) {
+		p.spaceRelevance(i, reachesEffect)
+		p.spaceRelevance(i, reachesSource)
+	}
 	for i := range p.spaces {
 		if p.spaces[i].lib != nil {
-			p.spaceRelevance(i, reachesEffect)
-			p.spaceRelevance(i, reachesSource)
+			of(i)
 		}
 	}
-	for i := range p.spaces {
+	parallel(len(p.spaces), func(i int) {
 		if p.spaces[i].lib == nil {
-			wg.Go(func() {
-				sem <- struct{}{}
-				defer func() { <-sem }()
-				p.spaceRelevance(i, reachesEffect)
-				p.spaceRelevance(i, reachesSource)
-			})
+			of(i)
 		}
-	}
-	wg.Wait()
+	})
 }
 
 func (p *Program) spaceRelevance(sp int, what reaches) {

@@ -222,23 +222,11 @@ func uriMatches(pattern, uri string) bool {
 
 // paramIs reports whether parameter i of a prototype has the type.
 func paramIs(proto string, i int, typ string) bool {
-	k := 0
-	for j := 1; j < len(proto) && proto[j] != ')'; k++ {
-		e := j
-		for proto[e] == '[' && e+1 < len(proto) {
-			e++
+	for t := range params(proto) {
+		if i == 0 {
+			return t == typ
 		}
-		if proto[e] == 'L' {
-			n := strings.IndexByte(proto[e:], ';')
-			if n < 0 {
-				return false
-			}
-			e += n
-		}
-		if k == i {
-			return proto[j:e+1] == typ
-		}
-		j = e + 1
+		i--
 	}
 	return false
 }
@@ -556,7 +544,7 @@ func (r *run) instantiate(s *site, class value, args ...value) value {
 		r.initClass(s.sp, s.cur, Sym(class.n), r.at(s.f, s.in.PC))
 		for m := r.p.classes[c].methods[0]; m < r.p.classes[c].methods[1]; m++ {
 			name, proto := cutSel(r.p.syms.text[r.p.methods[m].sel])
-			if name != "<init>" || len(paramTypes(proto)) != len(args) {
+			if name != "<init>" || len(slices.Collect(params(proto))) != len(args) {
 				continue
 			}
 			if _, st, ok := r.call(m, append([]value{v}, args...), s.cur.state, r.at(s.f, s.in.PC)); ok {

@@ -331,7 +331,7 @@ func (r *run) driveStub(cur *local, o uint32, up *chain) {
 			continue
 		}
 		args := []value{r.objVal(o)}
-		for _, t := range paramTypes(proto) {
+		for t := range params(proto) {
 			v := parcel
 			v.typ = r.p.syms.ids[t]
 			args = append(args, v)

@@ -253,7 +253,7 @@ func (r *run) overridden(cur *local, obj value, names []string) {
 		for _, m := range r.p.methodsNamed(r.objects[os[0]].cid, name) {
 			args := []value{obj}
 			_, proto := cutSel(r.p.syms.text[r.p.methods[m].sel])
-			for _, t := range paramTypes(proto) {
+			for t := range params(proto) {
 				v := value{typ: r.p.syms.ids[t]}
 				switch t {
 				case "Landroid/content/Intent;":
@@ -261,7 +261,7 @@ func (r *run) overridden(cur *local, obj value, names []string) {
 						v = i
 					}
 				case "Landroid/os/Bundle;": // what onSaveInstanceState put there
-					v = r.life0(cur, obj)
+					v = r.savedState(cur, obj)
 				}
 				args = append(args, v)
 			}
@@ -273,8 +273,8 @@ func (r *run) overridden(cur *local, obj value, names []string) {
 	}
 }
 
-// life0 is the bundle in which an activity's state is saved.
-func (r *run) life0(cur *local, obj value) value {
+// savedState is the bundle in which an activity's state is saved.
+func (r *run) savedState(cur *local, obj value) value {
 	return r.made(cur, r.chainOf(0, uint32(obj.n), "state", nil), -4, r.p.syms.ids["Landroid/os/Bundle;"], 0, false)
 }
 
@@ -301,26 +301,6 @@ func (p *Program) resourceText(sp int, id uint32) (string, bool) {
 	}
 	v, ok := s.resources.Value(id)
 	return v.Text(), ok
-}
-
-func paramTypes(proto string) []string {
-	var out []string
-	for i := 1; i < len(proto) && proto[i] != ')'; {
-		e := i
-		for proto[e] == '[' && e+1 < len(proto) {
-			e++
-		}
-		if proto[e] == 'L' {
-			n := strings.IndexByte(proto[e:], ';')
-			if n < 0 {
-				break
-			}
-			e += n
-		}
-		out = append(out, proto[i:e+1])
-		i = e + 1
-	}
-	return out
 }
 
 // methodsNamed returns the methods with a body of this name in a class and what it inherits, overrides only once.
@@ -368,7 +348,7 @@ func (r *run) callbacksOf(cur *local, obj value, not []string) {
 
 func (r *run) unknowns(proto string) []value {
 	var out []value
-	for _, t := range paramTypes(proto) {
+	for t := range params(proto) {
 		out = append(out, value{typ: r.p.syms.ids[t]})
 	}
 	return out

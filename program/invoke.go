@@ -210,20 +210,8 @@ func (r *run) arguments(cur *local, in *dex.Insn, proto string, static bool) []v
 	if !static {
 		take(false)
 	}
-	for i := 1; i < len(proto) && proto[i] != ')'; {
-		j := i
-		for proto[j] == '[' && j+1 < len(proto) {
-			j++
-		}
-		if proto[j] == 'L' {
-			e := strings.IndexByte(proto[j:], ';')
-			if e < 0 {
-				break
-			}
-			j += e
-		}
-		take(i == j && (proto[i] == 'J' || proto[i] == 'D'))
-		i = j + 1
+	for t := range params(proto) {
+		take(t == "J" || t == "D")
 	}
 	return args
 }

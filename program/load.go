@@ -3,9 +3,7 @@ package program
 import (
 	"cmp"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
 
 	"gifthorse/evidence"
 	"gifthorse/format/apk"
@@ -392,27 +390,20 @@ func (p *Program) link() {
 	}
 
 	type unresolved struct{ class, sel Sym }
-	var wg sync.WaitGroup
 	missing := make([][]unresolved, len(p.dexes))
-	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i := range p.dexes {
-		wg.Go(func() {
-			sem <- struct{}{}
-			defer func() { <-sem }()
-			d := &p.dexes[i]
-			d.targets = make([]target, len(d.sels))
-			missing[i] = make([]unresolved, len(d.sels))
-			for k := range d.sels {
-				c := d.typeSym(d.Method(uint32(k)).Class)
-				m, ext := p.resolve(d.space, c, d.sels[k])
-				d.targets[k].method = m
-				if m == 0 {
-					missing[i][k] = unresolved{ext, d.sels[k]}
-				}
+	parallel(len(p.dexes), func(i int) {
+		d := &p.dexes[i]
+		d.targets = make([]target, len(d.sels))
+		missing[i] = make([]unresolved, len(d.sels))
+		for k := range d.sels {
+			c := d.typeSym(d.Method(uint32(k)).Class)
+			m, ext := p.resolve(d.space, c, d.sels[k])
+			d.targets[k].method = m
+			if m == 0 {
+				missing[i][k] = unresolved{ext, d.sels[k]}
 			}
-		})
-	}
-	wg.Wait()
+		}
+	})
 	ids := map[unresolved]uint32{}
 	for i := range p.dexes {
 		d := &p.dexes[i]

@@ -149,28 +149,18 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 		unknown int
 	}
 	results := make([]result, len(p.spaces))
-	var wg sync.WaitGroup
 	var mu sync.Mutex
 	done := 0
-	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i := range p.spaces {
-		if p.spaces[i].pkg == nil {
-			continue
+	parallel(len(p.spaces), func(i int) {
+		if p.spaces[i].pkg == nil || ctx.Err() != nil {
+			return
 		}
-		wg.Go(func() {
-			sem <- struct{}{}
-			defer func() { <-sem }()
-			if ctx.Err() != nil {
-				return
-			}
-			results[i].paths, results[i].gaps, results[i].unknown = p.interpretPackage(i)
-			mu.Lock()
-			done++
-			progress(evidence.Progress{Stage: "following ways in", Item: p.spaces[i].pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
-			mu.Unlock()
-		})
-	}
-	wg.Wait()
+		results[i].paths, results[i].gaps, results[i].unknown = p.interpretPackage(i)
+		mu.Lock()
+		done++
+		progress(evidence.Progress{Stage: "following ways in", Item: p.spaces[i].pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
+		mu.Unlock()
+	})
 	for _, r := range results {
 		p.paths = append(p.paths, r.paths...)
 		p.gaps = append(p.gaps, r.gaps...)
@@ -204,4 +194,18 @@ func (p *Program) Coverage() evidence.Coverage {
 			Detail: fmt.Sprintf("%d calls on the ways in could not be followed, for the class of their object is not known", n)})
 	}
 	return c
+}
+
+// parallel calls f for 0 to n-1 on all cores and returns when all are done. f must not share what it writes.
+func parallel(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	sem := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range n {
+		wg.Go(func() {
+			sem <- struct{}{}
+			defer func() { <-sem }()
+			f(i)
+		})
+	}
+	wg.Wait()
 }
