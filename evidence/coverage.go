@@ -23,6 +23,13 @@ const (
 	Permissions Kind = "permissions" // who declares the permissions that guard
 	Init        Kind = "init"        // what starts at boot
 	TrustStore  Kind = "trust store" // certificate authorities
+	// VerifiedBoot is what the bootloader checks the software against: vbmeta and the images of partitions.
+	VerifiedBoot Kind = "verified boot"
+	FileModes    Kind = "file modes" // who owns a file, who may run it, and with which rights
+	// Policy is what SELinux allows, with the labels of files.
+	Policy Kind = "SELinux policy"
+	// AttestedFacts are what the phone's secure hardware vouches for, as key attestation that was given along.
+	AttestedFacts Kind = "attestation"
 )
 
 // Complete reports whether all that was listed was read, and anything was listed.

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"gifthorse/format/apk"
+	"gifthorse/format/attestation"
 	"gifthorse/format/dex"
 	"gifthorse/format/oat"
 )
@@ -349,6 +350,10 @@ func Dump(ctx context.Context, path string, inner Ref, line func(string)) error 
 		for _, f := range slices.Concat(o.e.files, o.e.outside) {
 			line(fmt.Sprintf("%12d  %s  %s", f.Size, f.Ref, f.Path))
 		}
+		for _, a := range o.e.attestations {
+			line("key attestation: " + a.At.File().String())
+			dumpChain(a.Chain, line)
+		}
 		return nil
 	}
 	for _, name := range inner.Names() {
@@ -385,6 +390,14 @@ func (p *Place) dump(line func(string)) {
 		p.dumpOAT(line)
 	case kind == "arsc":
 		p.dumpResources(line)
+	case kind == "attestation":
+		list, err := attestation.Read(p.Data)
+		if err != nil {
+			line("damaged: " + err.Error())
+		}
+		for _, ch := range attestation.Chains(list) {
+			dumpChain(ch, line)
+		}
 	case apk.IsBinaryXML(p.Data):
 		root, err := apk.ParseXML(p.Data)
 		dumpNode(root, 0, line)

@@ -4,7 +4,7 @@
 // update package, one app. Everything is recognised by its content, never by its name, and archives and
 // images in archives are opened to a fixed depth. It looks for the phone's partitions in the layouts that
 // dumps use and gives every file below them the path it has on the phone. What lies elsewhere (notes,
-// scatter files, the images themselves) is kept apart in [Evidence.Outside]. APKs, JARs and APEXes are files of the phone:
+// scatter files, the images themselves) is kept apart in [Evidence.Outside]. APKs and JARs are files of the phone:
 // the models open them. What could not be seen is a [Gap].
 //
 // Every file has a [Ref] that leads to it through all containers, and a path on the phone. Files are read
@@ -29,10 +29,15 @@
 // Symbolic links are links only where the container says so (a folder, a tar, the Unix mode of a zip
 // member). A small text file that git left in the place of a link is a file.
 //
+// # What is given along
+//
+// Certificates of key attestation and Google's list of revoked keys are recognised outside of the partitions, so that they can be
+// given beside a phone, or alone: a file that holds a chain, a folder or several files with a certificate each.
+//
 // # Images
 //
 // File systems (ext2 to ext4, erofs, f2fs, squashfs) are listed in place through what they lie in: sparse images, whole or in
-// pieces that are given together, super partitions, disks with a GUID partition table, block-based updates
+// pieces that are given together, super partitions, on several devices if these are given together, disks with a GUID partition table, block-based updates
 // (*.new.dat with *.transfer.list), payload.bin. A partition of a payload is unpacked once, and so is a
 // *.new.dat.br and an image that is deflated in a zip. Of boot images the ramdisks are listed, those of
 // vendor_boot one over the other, as the bootloader loads them.
@@ -46,13 +51,19 @@
 // A system image that holds the partition in a directory system is the root as well. Of two slots the first,
 // _a, is the phone.
 //
+// # Modules
+//
+// An APEX is a file of the phone, and its contents are too: those of the image in it, at /apex and the module's name, as apexd
+// mounts them. Of several of one name the one counts that the phone would use; see [Evidence.Apexes]. Addresses go on in
+// the APEX: system.img!apex/com.android.wifi.apex!apex_payload.img!javalib/service-wifi.jar.
+//
 // # Not read
 //
-// lz4, 7z, rar: each is a gap "unsupported" with its name. Updates that are made from the phone's old
-// partitions. What is encrypted. Journals that were not replayed, writes after a last checkpoint. Super
-// partitions on several block devices. Members of a zip that are neither stored nor deflated. Tar archives
-// behind their first damaged header. Owners, labels and capabilities are known only where a tar or a file
-// system holds them, of a ramdisk's files the owners alone.
+// 7z, rar: each is a gap "unsupported" with its name. Partitions that an update makes from the phone's old ones: each is a gap,
+// and the others of the update are read. What is encrypted. Journals that were not replayed, writes after a last checkpoint. Which of
+// two slots the phone starts. Members of a zip that are neither stored nor deflated. Tar archives behind their first damaged
+// header. Owners, labels and capabilities are known only where a tar or a file system holds them, of a ramdisk's files the owners
+// alone.
 package evidence
 
 import (
@@ -82,7 +93,12 @@ type Evidence struct {
 	outside []*File
 	byPath  map[string]*File
 	roots   []Root
+	apexes  []*Apex
+	mounts  []mount // folders of modules, seen below /apex
 	inputs  []*input
+
+	attestations []Attestation
+	statuses     []*File
 
 	gapMu sync.Mutex
 	gaps  map[Gap]struct{}
@@ -218,6 +234,11 @@ func (e *Evidence) followOne(full string, work *int) string {
 			}
 			return path.Clean(path.Dir(full[:i]) + "/" + f.Link + full[i:])
 		}
+		for _, m := range e.mounts {
+			if full[:i] == m.at {
+				return m.from + full[i:]
+			}
+		}
 		for _, l := range usualLinks {
 			if full[:i] == l.from && !e.holds(l.from) && e.holds(l.to) {
 				return l.to + full[i:]
@@ -338,14 +359,30 @@ func (f *File) Data() ([]byte, error) {
 // ReaderAt returns a reader of the contents, of any size, with the errors of [File.Data].
 func (f *File) ReaderAt() (io.ReaderAt, error) { return f.reader() }
 
-// SHA256 returns the hash of the contents. It is computed once.
+// SHA256 returns the hash of the contents. It is computed once. It keeps no contents that nobody has asked for.
 func (f *File) SHA256() ([32]byte, error) {
+	if b := f.blob; b != nil && !b.loaded.Load() {
+		if i, ok := b.src.(inode); ok {
+			b.hash.Do(func() {
+				r, err := i.contents()
+				if b.hashErr = err; err == nil {
+					b.sum, b.hashErr = sumOf(b.ev.ctx, r, f.Size)
+				}
+			})
+			return f.hashed()
+		}
+	}
 	r, err := f.reader()
 	if err != nil {
 		return [32]byte{}, err
 	}
 	b := f.blob
 	b.hash.Do(func() { b.sum, b.hashErr = sumOf(b.ev.ctx, r, f.Size) })
+	return f.hashed()
+}
+
+func (f *File) hashed() ([32]byte, error) {
+	b := f.blob
 	if b.hashErr != nil {
 		return [32]byte{}, f.fail(b.hashErr)
 	}
@@ -356,26 +393,26 @@ func (f *File) SHA256() ([32]byte, error) {
 func sumOf(ctx context.Context, r io.ReaderAt, size int64) ([32]byte, error) {
 	const step = 4 << 20
 	h := sha256.New()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
 	if m, ok := r.(memory); ok { // a file may have shrunk since it was listed
 		size = int64(len(m))
 	}
-	var buf []byte
-	for off := int64(0); off < size; off += step {
+	for off := int64(0); off < size; {
 		if err := ctx.Err(); err != nil {
 			return [32]byte{}, err
 		}
 		n := min(size-off, step)
 		b := cursor.Slice(r, off, n)
 		if b == nil {
-			if buf == nil {
-				buf = make([]byte, n)
-			}
-			b = buf[:n]
+			n = min(n, int64(len(*buf)))
+			b = (*buf)[:n]
 			if k, err := r.ReadAt(b, off); int64(k) < n {
 				return [32]byte{}, cmp.Or(err, io.ErrUnexpectedEOF)
 			}
 		}
 		h.Write(b)
+		off += n
 	}
 	return [32]byte(h.Sum(nil)), nil
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"gifthorse/format/apk"
+	"gifthorse/format/attestation"
 )
 
 // What evidence does with a file of some kind that lies outside of the phone's partitions.
@@ -27,6 +28,8 @@ const (
 	image                       // holds files of a phone, and this version does not read it: a gap
 	locked                      // holds files of a phone, encrypted by its maker: a gap
 	pointer                     // stands for a file that is not there: a gap
+	attest                      // a part of a key attestation
+	revoke                      // a list of revoked attestation keys
 )
 
 // A kind is a container or file format that is recognised by its content.
@@ -61,8 +64,8 @@ var kinds = []kind{
 	{name: "zstd", do: unwrap, also: func(b []byte) bool { // starts with a skippable frame (pzstd)
 		return len(b) >= 16 && b[0]&0xf0 == 0x50 && string(b[1:4]) == "\x2a\x4d\x18" && string(b[12:16]) == "\x28\xb5\x2f\xfd" && b[4] == 4
 	}},
-	{name: "lz4", do: image, magic: "\x04\x22\x4d\x18"},
-	{name: "lz4", do: image, magic: "\x02\x21\x4c\x18"},
+	{name: "lz4", do: unwrap, magic: "\x04\x22\x4d\x18"},
+	{name: "lz4", do: unwrap, magic: "\x02\x21\x4c\x18"},
 	{name: "tar", do: untar, also: isTar},
 	{name: "7z", do: image, magic: "7z\xbc\xaf\x27\x1c"},
 	{name: "rar", do: image, magic: "Rar!\x1a\x07"},
@@ -98,6 +101,9 @@ var kinds = []kind{
 		return len(b) >= 12 && (string(b[8:12]) == "\x4d\x3c\x2b\x1a" || string(b[8:12]) == "\x1a\x2b\x3c\x4d")
 	}},
 	{name: "png", magic: "\x89PNG\r\n\x1a\n"},
+	{name: "attestation", do: attest, also: func(b []byte) bool { _, ok := attestation.Sniff(b); return ok }},
+	{name: "certificate", do: attest, also: func(b []byte) bool { ok, _ := attestation.Sniff(b); return ok }},
+	{name: "attestation status", do: revoke, also: attestation.IsStatus},
 }
 
 // headSize is how many bytes the table looks at: the second sector of a disk may stand at 4096.
@@ -146,7 +152,8 @@ func zipKind(z *apk.Zip) *kind {
 // Dalvik), "vdex", "elf", "art image", "tar", "gzip", "bzip2", "xz", "zstd", "lz4", "cpio", "7z", "rar",
 // "axml", "arsc", "sparse image", "ext4", "erofs", "f2fs", "squashfs", "boot image", "vendor boot image",
 // "vbmeta", "payload", "super", "disk", "device tree", "android backup", "encrypted update", "lfs pointer", "pcap",
-// "pcapng", "png", or "". The kinds of zip are told apart only if b is whole.
+// "pcapng", "png", "attestation" (certificates, one of which attests to a key), "certificate", "attestation status", or "". The kinds
+// of zip are told apart only if b is whole.
 func Identify(b []byte) string {
 	k := identify(b)
 	if k.do == unzip {

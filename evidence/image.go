@@ -121,53 +121,61 @@ func (i inode) head(e *Evidence, n int) ([]byte, error) {
 	return readHead(io.NewSectionReader(r, 0, i.size), n)
 }
 
-// enterFileSystem lists the files of an ext4, erofs, f2fs or squashfs image.
+// enterFileSystem finds the partition in an ext4, erofs, f2fs or squashfs image.
 func (o *opener) enterFileSystem(f *File, name, kind string, depth int) error {
-	r, err := f.reader()
+	list, names, err := o.listFileSystem(f, kind)
 	if err != nil {
 		return err
 	}
+	t := &tree{at: f.Ref, hint: path.Base(name), entries: list}
+	o.layout.findImage(t, append([]string{name}, names...))
+	o.settled(t, depth+1)
+	return nil
+}
+
+// listFileSystem lists the files of an image, and what the file system itself says that it is called.
+func (o *opener) listFileSystem(f *File, kind string) (list []entry, names []string, err error) {
+	r, err := f.reader()
+	if err != nil {
+		return nil, nil, err
+	}
 	w := walker{o: o, image: f, links: map[uint32]*blob{}}
-	names := []string{name}
 	switch kind {
 	case "ext4":
 		e4, err := ext4.New(r, f.Size)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		o.noteImage(f, e4.Gaps, e4.Size)
 		if e4.NeedsRecovery {
 			o.e.note(f.Ref, Unsupported, "its journal may hold writes that are not in place; it is not replayed")
 		}
-		names = append(names, e4.LastMounted, e4.Volume)
+		names = []string{e4.LastMounted, e4.Volume}
 		w.fs, w.describe = e4, w.ext4(e4)
 	case "erofs":
 		if w.fs, err = erofs.New(r, f.Size); err != nil {
-			return err
+			return nil, nil, err
 		}
 		w.describe = w.erofs
 	case "squashfs":
 		if w.fs, err = squashfs.New(r, f.Size); err != nil {
-			return err
+			return nil, nil, err
 		}
 		w.describe = w.squashfs
 	default:
 		f2, err := f2fs.New(r, f.Size)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
 		o.noteImage(f, f2.Gaps, f2.Size)
 		if f2.NeedsRecovery {
 			o.e.note(f.Ref, Unsupported, "there may be writes after its last checkpoint; they are not recovered")
 		}
-		names = append(names, f2.Volume)
+		names = []string{f2.Volume}
 		w.fs, w.describe = f2, w.f2fs
 	}
 	w.walk(".", "")
-	t := &tree{at: f.Ref, hint: path.Base(name), entries: w.out}
-	o.layout.findImage(t, names)
-	o.settled(t, depth+1)
-	return nil
+	return w.out, names, nil
 }
 
 // noteImage notes what a file system of size bytes says of itself to be missing.
@@ -337,24 +345,7 @@ func (w *walker) entry(m *File, ent interface {
 // image is what it means, as a tar.gz is the tar in it.
 func (o *opener) enterSparse(pieces []*File, name string, depth int) error {
 	f := pieces[0]
-	parts := make([]super.Part, len(pieces))
-	for i, p := range pieces {
-		r, err := p.reader()
-		if err != nil {
-			return err
-		}
-		// The table of all sparse images together is held in memory: 32 bytes for each chunk.
-		head, _ := p.head(28)
-		if len(head) == 28 {
-			o.chunks += min(int64(binary.LittleEndian.Uint32(head[20:])), p.Size/12)
-		}
-		names := p.Ref.Names()
-		parts[i] = super.Part{Name: path.Base(names[len(names)-1]), R: r, Size: p.Size}
-	}
-	if o.chunks > maxChunks {
-		return &failure{TooLarge, fmt.Sprintf("the sparse images have more than %d chunks together", maxChunks)}
-	}
-	s, err := super.NewSparse(parts...)
+	s, err := o.sparse(pieces)
 	if err != nil {
 		return err
 	}
@@ -369,13 +360,34 @@ func (o *opener) enterSparse(pieces []*File, name string, depth int) error {
 	return nil
 }
 
+func (o *opener) sparse(pieces []*File) (*super.Sparse, error) {
+	parts := make([]super.Part, len(pieces))
+	for i, p := range pieces {
+		r, err := p.reader()
+		if err != nil {
+			return nil, err
+		}
+		// The table of all sparse images together is held in memory: 32 bytes for each chunk.
+		head, _ := p.head(28)
+		if len(head) == 28 {
+			o.chunks += min(int64(binary.LittleEndian.Uint32(head[20:])), p.Size/12)
+		}
+		names := p.Ref.Names()
+		parts[i] = super.Part{Name: path.Base(names[len(names)-1]), R: r, Size: p.Size}
+	}
+	if o.chunks > maxChunks {
+		return nil, &failure{TooLarge, fmt.Sprintf("the sparse images have more than %d chunks together", maxChunks)}
+	}
+	return super.NewSparse(parts...)
+}
+
 // maxChunks is how many chunks all sparse images may have together. Those of a whole phone have some 10000.
 const maxChunks = 4 << 20
 
 // joinPieces finds the sparse images that are pieces of one: called alike but for a number, and each with
 // the size of the whole in its header (system/core/libsparse, output_file.cpp). It returns the pieces by
-// the first of them, which the others are left out for.
-func (o *opener) joinPieces(list []entry) (first map[*File][]*File, rest map[*File]bool) {
+// the first of them; the others are not to be looked at by themselves.
+func (o *opener) joinPieces(list []entry) (first map[*File][]*File) {
 	type key struct{ name, header string }
 	type piece struct {
 		n uint64
@@ -398,7 +410,7 @@ func (o *opener) joinPieces(list []entry) (first map[*File][]*File, rest map[*Fi
 		k := key{stem, string(head[12:20])} // size and number of blocks
 		sets[k] = append(sets[k], piece{n, ent.file})
 	}
-	first, rest = map[*File][]*File{}, map[*File]bool{}
+	first = map[*File][]*File{}
 	for k, set := range sets {
 		if len(set) < 2 && !strings.Contains(strings.ToLower(k.name), "chunk") {
 			continue
@@ -414,11 +426,76 @@ func (o *opener) joinPieces(list []entry) (first map[*File][]*File, rest map[*Fi
 		for i, p := range set {
 			first[set[0].f] = append(first[set[0].f], p.f)
 			if i > 0 {
-				rest[p.f] = true
+				o.rest[p.f] = true
 			}
 		}
 	}
-	return first, rest
+	return first
+}
+
+// joinDevices finds the super partitions that lie on several block devices, as on phones that got logical partitions in an
+// update, and those devices, which are called as the metadata say: system and vendor, or as AOSP's build puts them into
+// images, super_system.img and super_vendor.img.
+func (o *opener) joinDevices(list []entry) {
+	type device struct {
+		ent  entry
+		name string
+		r    io.ReaderAt
+		size int64
+	}
+	var all []device
+	var first []int // of all, those with metadata
+	for _, ent := range list {
+		stem, _, _ := strings.Cut(strings.ToLower(path.Base(ent.name)), ".")
+		name := strings.TrimPrefix(stem, "super_")
+		if ent.file.blob == nil || partitionOf(name) == "" {
+			continue
+		}
+		d := device{ent: ent, name: name, size: ent.file.Size}
+		head, err := ent.file.head(headSize)
+		if err != nil {
+			continue
+		}
+		if k := identify(head); k.do == expand {
+			s, err := o.sparse([]*File{ent.file})
+			if err != nil {
+				continue
+			}
+			d.r, d.size = s, s.Size()
+			head, _ = readHead(io.NewSectionReader(s, 0, d.size), headSize)
+		}
+		if identify(head).name == "super" {
+			first = append(first, len(all))
+		}
+		all = append(all, d)
+	}
+	open := func(d *device) bool {
+		if d.r == nil {
+			d.r, _ = d.ent.file.reader()
+		}
+		return d.r != nil
+	}
+	for _, i := range first {
+		if len(all) < 2 || !open(&all[i]) {
+			continue
+		}
+		s, err := super.New(super.Part{Name: "super", R: all[i].r, Size: all[i].size})
+		if err != nil {
+			continue
+		}
+		at := all[i].ent.file.Ref
+		for _, name := range s.Devices {
+			plain := strings.TrimSuffix(strings.TrimSuffix(name, "_a"), "_b")
+			for k := range all {
+				d := &all[k]
+				if k != i && !o.rest[d.ent.file] && (d.name == name || d.name == plain) && open(d) {
+					o.devices[at] = append(o.devices[at], super.Part{Name: name, R: d.r, Size: d.size})
+					o.rest[d.ent.file] = true
+					break
+				}
+			}
+		}
+	}
 }
 
 // numbered splits the last number off a name.
@@ -475,7 +552,7 @@ func (o *opener) enterPartitions(f *File, kind string, depth int) error {
 	}
 	var gaps []error
 	if kind == "super" {
-		s, err := super.New(super.Part{Name: "super", R: r, Size: f.Size})
+		s, err := super.New(append([]super.Part{{Name: "super", R: r, Size: f.Size}}, o.devices[f.Ref]...)...)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gifthorse/format/super"
 )
 
 // Progress says what [Open] is doing.
@@ -67,7 +69,7 @@ func newOpener(ctx context.Context, progress func(Progress)) *opener {
 	e := &Evidence{byPath: map[string]*File{}, gaps: map[Gap]struct{}{}}
 	e.inflation = inflateFree
 	e.ctx, e.stop = context.WithCancel(ctx)
-	return &opener{e: e, layout: layout{e: e, taken: map[string]bool{}}, nesting: inflateFree, progress: progress}
+	return &opener{e: e, rest: map[*File]bool{}, devices: map[Ref][]super.Part{}, layout: layout{e: e, taken: map[string]bool{}}, nesting: inflateFree, progress: progress}
 }
 
 // An opener is what is needed while an Evidence is opened, and not afterwards.
@@ -75,20 +77,22 @@ type opener struct {
 	e        *Evidence
 	layout   layout
 	progress func(Progress)
-	several  bool              // inputs
-	pieces   map[*File][]*File // inputs that are a sparse image in pieces, by the first
-	rest     map[*File]bool    // the other pieces
+	several  bool                 // inputs
+	pieces   map[*File][]*File    // inputs that are a sparse image in pieces, by the first
+	rest     map[*File]bool       // the other pieces, and the other devices of a super partition
+	devices  map[Ref][]super.Part // of super partitions that lie on several, those but the first
 
-	done, total int64
-	nesting     int64 // bytes of archives in archives that may still be opened
-	entries     int   // listed
-	text        int   // bytes of their names and targets
-	chunks      int64 // of sparse images
-	full        bool  // entries has reached its budget
-	known       bool  // something of the present input was recognised
-	trees       []*tree
-	apps        []looseApp
-	others      []*File // of no tree
+	done, total  int64
+	nesting      int64 // bytes of archives in archives that may still be opened
+	entries      int   // listed
+	text         int   // bytes of their names and targets
+	chunks       int64 // of sparse images
+	full         bool  // entries has reached its budget
+	known        bool  // something of the present input was recognised
+	trees        []*tree
+	apps         []looseApp
+	others       []*File // of no tree
+	certificates []*File // outside of partitions
 }
 
 // A looseApp lies outside of all partitions.
@@ -96,6 +100,7 @@ type looseApp struct {
 	file  *File
 	name  string // to be found by
 	given bool   // by the user
+	kind  *kind
 }
 
 func (o *opener) open(paths []string) error {
@@ -131,7 +136,8 @@ func (o *opener) open(paths []string) error {
 			regular = append(regular, given[i])
 		}
 	}
-	o.pieces, o.rest = o.joinPieces(regular)
+	o.pieces = o.joinPieces(regular)
+	o.joinDevices(regular)
 	var strange []string
 	for i, p := range paths {
 		name := given[i].name
@@ -234,8 +240,9 @@ func (o *opener) openFile(f *File, name string) {
 	o.progress(Progress{Stage: "open", Item: f.Ref.String(), Done: o.done, Total: o.total})
 	if set := o.pieces[f]; set != nil || o.rest[f] {
 		o.known = true
-		in.Kind = "sparse image"
+		in.Kind = "part of an image"
 		if set != nil {
+			in.Kind = "sparse image"
 			o.noteFailure(f, in.Kind+": ", o.enterSparse(set, wholeName(name), 1))
 		}
 	} else {
@@ -349,7 +356,7 @@ func (o *opener) look(f *File, name string, depth int, given bool) (kind string,
 			break
 		}
 		if k = zipKind(z.zip); k.do == app {
-			o.apps = append(o.apps, looseApp{f, name, given})
+			o.apps = append(o.apps, looseApp{f, name, given, k})
 			return k.name, true
 		}
 		o.enterTree(&tree{at: f.Ref, hint: path.Base(name), entries: o.listZip(f, z)}, depth+1)
@@ -376,7 +383,7 @@ func (o *opener) look(f *File, name string, depth int, given bool) (kind string,
 	case payload:
 		err = o.enterPayload(f, depth)
 	case app:
-		o.apps = append(o.apps, looseApp{f, name, given})
+		o.apps = append(o.apps, looseApp{f, name, given, k})
 		return k.name, true
 	case image:
 		o.e.note(f.Ref, Unsupported, k.name+", not read by this version")
@@ -384,6 +391,10 @@ func (o *opener) look(f *File, name string, depth int, given bool) (kind string,
 		o.e.note(f.Ref, Encrypted, k.name)
 	case pointer:
 		o.notePointer(f, lfsSize(head))
+	case attest:
+		o.certificates = append(o.certificates, f)
+	case revoke:
+		o.e.statuses = append(o.e.statuses, f)
 	}
 	switch k.do {
 	case fileSystem, expand, partitioned, bootable, ramdisk, payload:
@@ -401,7 +412,7 @@ func (o *opener) noteFailure(f *File, what string, err error) {
 }
 
 // shortNames are how the kinds of compressed files are called behind "tar.".
-var shortNames = map[string]string{"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst"}
+var shortNames = map[string]string{"gzip": "gz", "bzip2": "bz2", "xz": "xz", "zstd": "zst", "lz4": "lz4"}
 
 // unwrap opens a compressed file. A tar in it is one container with it; anything else is a file in it.
 func (o *opener) unwrap(f *File, name, kind string, depth int) (string, bool) {
@@ -453,14 +464,15 @@ func (o *opener) settled(t *tree, depth int) {
 		}
 		left = append(left, ent)
 	}
-	first, pieces := o.joinPieces(left)
+	first := o.joinPieces(left)
+	o.joinDevices(left)
 	updates, dats := blockUpdates(left)
 	for _, slot := range []bool{false, true} {
 		for _, ent := range left {
 			if o.e.ctx.Err() != nil {
 				return
 			}
-			if otherSlot(ent.name) != slot || pieces[ent.file] || dats[ent.file] {
+			if otherSlot(ent.name) != slot || o.rest[ent.file] || dats[ent.file] {
 				continue
 			}
 			set, split := first[ent.file]
@@ -525,6 +537,8 @@ func (o *opener) finish() {
 	}
 	e.outside = slices.DeleteFunc(e.outside, func(f *File) bool { return moved[f] && f.Path != "" })
 	e.sortLists()
+	o.joinAttestations()
+	o.openApexes()
 	e.findDangling()
 	for _, t := range o.trees {
 		o.findUnstored(t)

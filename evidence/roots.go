@@ -29,7 +29,7 @@ var partitionPrefixes = []string{"my_", "tr_"}
 var decorations = []string{
 	".d", ".extracted", "_extracted", ".unpacked", "_unpacked", ".out", "_out",
 	".img", ".raw", ".bin", ".ext4", ".erofs", ".new", ".dat", ".br", "_image", ".image", "_sparse", "_a", "_b",
-	".simg", ".tar", ".tgz", ".zip", ".gz", ".xz", ".bz2", ".zst",
+	".simg", ".tar", ".tgz", ".zip", ".gz", ".xz", ".bz2", ".zst", ".lz4",
 }
 
 // undecorated returns the name of the partition or image inside a folder's or an archive's name, which may
@@ -505,7 +505,11 @@ func (l *layout) claim(t *tree, d *dir, mount string) bool {
 		return false
 	}
 	if l.taken[mount] && mount != "/" {
-		l.e.note(t.dirRef(d), Damaged, fmt.Sprintf("a second tree for %s; the first is read", mount))
+		what := fmt.Sprintf("a second tree for %s; the first is read", mount)
+		if names := t.at.Names(); len(names) > 0 && otherSlot(names[len(names)-1]) {
+			what = fmt.Sprintf("the second slot's tree for %s; the first slot is read, and which of them the phone starts is not in what was read", mount)
+		}
+		l.e.note(t.dirRef(d), Damaged, what)
 		t.claims[d.path] = "-"
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"gifthorse/format/apk"
@@ -21,10 +22,11 @@ type blob struct {
 	ev  *Evidence
 	src source
 
-	once sync.Once
-	data []byte
-	err  error
-	flaw string // what is wrong with contents that are handed out all the same
+	once   sync.Once
+	loaded atomic.Bool // or being loaded
+	data   []byte
+	err    error
+	flaw   string // what is wrong with contents that are handed out all the same
 
 	hash    sync.Once
 	sum     [32]byte
@@ -40,7 +42,10 @@ type source interface {
 }
 
 func (b *blob) load() ([]byte, error) {
-	b.once.Do(func() { b.data, b.flaw, b.err = b.src.load(b.ev) })
+	b.once.Do(func() {
+		b.loaded.Store(true)
+		b.data, b.flaw, b.err = b.src.load(b.ev)
+	})
 	return b.data, b.err
 }
 
@@ -216,11 +221,11 @@ type zipFile struct {
 }
 
 // maxSmall is up to which size inflated contents go to the heap, maxHeap how much goes there in all. Most
-// files of a phone are small, and an allocation costs less than a write; but not without end: with the
-// rest of the program the memory should stay below 1 GiB.
+// files of a phone are small, and an allocation costs less than a write; but not without end: what containers take of the
+// memory should stay below 256 MiB, the lists of files and what the collector leaves lying in it.
 const (
 	maxSmall = 1 << 20
-	maxHeap  = 256 << 20
+	maxHeap  = 64 << 20
 )
 
 const wrongChecksum = "its checksum is not the one its container names"

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	"gifthorse/internal/lz4"
+
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -84,6 +86,8 @@ func decompress(kind string, in []byte) (io.ReadCloser, error) {
 		return io.NopCloser(bzip2.NewReader(bytes.NewReader(in))), nil
 	case "xz":
 		return io.NopCloser(&xzReader{in: in}), nil
+	case "lz4":
+		return io.NopCloser(lz4.NewReader(in)), nil
 	}
 	d, err := zstd.NewReader(bytes.NewReader(in), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 	if err != nil {

@@ -2,7 +2,6 @@ package erofs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"sync"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/lz4"
 )
 
 // decoders keeps decoders that cost much to make.
@@ -43,7 +43,10 @@ func (c *content) decode(dst []byte, e extent) error {
 	var msg string
 	switch e.alg {
 	case algLZ4:
-		n, msg = lz4(dst, in)
+		var err error
+		if n, err = lz4.DecodePartial(dst, in); err != nil {
+			msg = err.Error()
+		}
 	case algLZMA:
 		l, _ := f.decoders.lzma.Get().(*lzma)
 		if l == nil {
@@ -91,87 +94,4 @@ func readStream(r io.Reader, dst []byte) (int, string) {
 		return n, err.Error()
 	}
 	return n, ""
-}
-
-// lz4 decodes a raw LZ4 block (lz4_Block_format.md of the LZ4 project) until src ends or dst is full. It returns how
-// many bytes it wrote and what was wrong.
-func lz4(dst, src []byte) (d int, msg string) {
-	s := 0
-	for s < len(src) {
-		token := src[s]
-		s++
-		lit := int(token >> 4)
-		if lit < 15 && len(src)-s >= 16 && len(dst)-d >= 16 {
-			// Most runs are short: a move of a fixed size costs less than a call. What it moves too much is overwritten.
-			copy(dst[d:d+16], src[s:s+16])
-			d += lit
-			s += lit
-		} else {
-			if lit == 15 {
-				for {
-					if s == len(src) {
-						return d, "run length cut off"
-					}
-					b := src[s]
-					s++
-					lit += int(b)
-					if b != 255 {
-						break
-					}
-				}
-			}
-			if lit > len(src)-s {
-				return d, "literals cut off"
-			}
-			n := copy(dst[d:], src[s:s+lit])
-			d += n
-			s += lit
-			if n < lit || d == len(dst) || s == len(src) {
-				return d, ""
-			}
-		}
-		if len(src)-s < 2 {
-			return d, "match cut off"
-		}
-		dist := int(binary.LittleEndian.Uint16(src[s:]))
-		s += 2
-		if dist == 0 || dist > d {
-			return d, "match before the beginning"
-		}
-		n := int(token & 15)
-		if n < 15 && dist >= 16 && len(dst)-d >= 32 {
-			from := dst[d-dist:]
-			copy(dst[d:d+16], from[:16])
-			binary.LittleEndian.PutUint16(dst[d+16:], binary.LittleEndian.Uint16(from[16:]))
-			d += n + 4
-			continue
-		}
-		if n == 15 {
-			for {
-				if s == len(src) {
-					return d, "match length cut off"
-				}
-				b := src[s]
-				s++
-				n += int(b)
-				if b != 255 {
-					break
-				}
-			}
-		}
-		end := min(d+n+4, len(dst))
-		repeat(dst, d, dist, end)
-		d = end
-		if d == len(dst) {
-			return d, ""
-		}
-	}
-	return d, "data end with a match"
-}
-
-// repeat fills dst[d:end] with what lies dist before it.
-func repeat(dst []byte, d, dist, end int) {
-	for start := d - dist; d < end; {
-		d += copy(dst[d:end], dst[start:d])
-	}
 }

@@ -44,6 +44,7 @@ import (
 	"time"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 // FormatError says what is wrong with an image, and at which byte of it.
@@ -69,6 +70,8 @@ const (
 
 // An FS is an opened image. It is safe for concurrent use.
 type FS struct {
+	*imgfs.Tree[*inode, Info] // the files
+
 	r    io.ReaderAt
 	size int64
 
@@ -89,21 +92,12 @@ type FS struct {
 	packed      func() (*content, error) // the packed inode, in which the fragments lie
 	decoders    decoders
 
-	mu      sync.Mutex
-	listed  map[uint64]*dir // directories read of late
-	nlisted int             // their entries
-	owner   map[uint64]link // the path by which each directory was first reached
-}
-
-// A link is a name in a directory.
-type link struct {
-	dir  uint64
-	name string
+	windows sync.Pool // of *window
 }
 
 // New opens the image of size bytes in r. It reads the superblock only, so an image with a broken root directory opens too.
 func New(r io.ReaderAt, size int64) (*FS, error) {
-	f := &FS{r: r, size: size, listed: map[uint64]*dir{}, owner: map[uint64]link{}}
+	f := &FS{r: r, size: size}
 	var sb [superSize]byte
 	if err := f.read(sb[:], superOffset); err != nil {
 		return nil, err
@@ -143,7 +137,7 @@ func New(r io.ReaderAt, size int64) (*FS, error) {
 	}
 	f.prefixes = sync.OnceValues(f.readPrefixes)
 	f.packed = sync.OnceValues(f.openPacked)
-	f.owner[f.root] = link{}
+	f.Tree = imgfs.New(imgfs.Format[*inode, Info]{Root: f.root, Inode: f.pooled, Dir: f.readDir, Content: f.data, Info: f.info})
 	return f, nil
 }
 
@@ -198,6 +192,18 @@ func (w *window) at(f *FS, off int64, n int) ([]byte, error) {
 	w.off = off
 	return w.buf[:n], nil
 }
+
+// pooled reads inode nid through a window that others used before, who mostly read beside it.
+func (f *FS) pooled(nid uint64) (*inode, error) {
+	w, _ := f.windows.Get().(*window)
+	if w == nil {
+		w = new(window)
+	}
+	defer f.windows.Put(w)
+	return f.inode(nid, w)
+}
+
+func (f *FS) data(ino *inode) (io.ReaderAt, error) { return f.content(ino) }
 
 // roundUp rounds n up to a multiple of the power of two to.
 func roundUp(n, to int64) int64 { return (n + to - 1) &^ (to - 1) }

@@ -2,167 +2,12 @@ package erofs
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
-	"io/fs"
 	"math/bits"
-	"path"
 	"sync"
 
 	"gifthorse/internal/cursor"
 )
-
-// Open opens the named file. What it returns is an io.ReaderAt and io.Seeker too; a directory is an fs.ReadDirFile. A symbolic link reads
-// as its target, devices, pipes and sockets are empty.
-func (f *FS) Open(name string) (fs.File, error) {
-	ino, err := f.resolve("open", name)
-	if err != nil {
-		return nil, err
-	}
-	info := fileInfo{ino, path.Base(name)}
-	if ino.mode.IsDir() {
-		return &openDir{fs: f, info: info, path: name}, nil
-	}
-	return f.openFile(info, name)
-}
-
-func (f *FS) openFile(info fileInfo, name string) (fs.File, error) {
-	c, err := f.content(info.inode)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-	}
-	return &file{content: c, info: info, path: name}, nil
-}
-
-// A file is an opened file that is not a directory. ReadAt may be called concurrently.
-type file struct {
-	*content
-	info   fileInfo
-	path   string
-	pos    int64
-	closed bool
-}
-
-func (f *file) Stat() (fs.FileInfo, error) { return f.info, nil }
-
-func (f *file) Close() error {
-	if f.closed {
-		return f.wrap("close", fs.ErrClosed)
-	}
-	f.closed = true
-	return nil
-}
-
-func (f *file) wrap(op string, err error) error {
-	if err == nil || err == io.EOF {
-		return err
-	}
-	return &fs.PathError{Op: op, Path: f.path, Err: err}
-}
-
-func (f *file) Read(p []byte) (int, error) {
-	if f.closed {
-		return 0, f.wrap("read", fs.ErrClosed)
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	n, err := f.readAt(p, f.pos)
-	f.pos += int64(n)
-	if n > 0 && err == io.EOF {
-		err = nil
-	}
-	return n, f.wrap("read", err)
-}
-
-func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	if f.closed {
-		return 0, f.wrap("read", fs.ErrClosed)
-	}
-	if off < 0 {
-		return 0, f.wrap("read", fs.ErrInvalid)
-	}
-	n, err := f.readAt(p, off)
-	return n, f.wrap("read", err)
-}
-
-// Slice gives what lies in one piece of an image in memory: see [cursor.Slice].
-func (f *file) Slice(off, n int64) []byte {
-	ino, bs := f.ino, f.fs.blockSize()
-	if off < 0 || n <= 0 || off > ino.size || n > ino.size-off || ino.layout != flatPlain && ino.layout != flatInline {
-		return nil
-	}
-	at := int64(ino.addr)<<f.fs.blockBits + off
-	if tail := (ino.size - 1) &^ (bs - 1); ino.layout == flatInline && off+n > tail {
-		if off < tail {
-			return nil
-		}
-		at = ino.end + off - tail
-	}
-	if at < 0 || at > f.fs.size || n > f.fs.size-at {
-		return nil
-	}
-	return cursor.Slice(f.fs.r, at, n)
-}
-
-func (f *file) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.pos
-	case io.SeekEnd:
-		offset += f.ino.size
-	case io.SeekStart:
-	default:
-		return 0, f.wrap("seek", fs.ErrInvalid)
-	}
-	if offset < 0 {
-		return 0, f.wrap("seek", fs.ErrInvalid)
-	}
-	f.pos = offset
-	return offset, nil
-}
-
-// An openDir is an opened directory.
-type openDir struct {
-	fs   *FS
-	info fileInfo
-	path string
-	list []fs.DirEntry // what is left, once read
-	err  error
-	read bool
-}
-
-func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
-func (d *openDir) Close() error               { return nil }
-
-func (d *openDir) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: d.path, Err: errors.New("is a directory")}
-}
-
-func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
-	if !d.read {
-		d.read = true
-		if d.list, d.err = d.fs.entries(d.info.inode); d.err != nil {
-			d.err = &fs.PathError{Op: "readdir", Path: d.path, Err: d.err}
-		}
-	}
-	if n <= 0 {
-		n = len(d.list)
-	} else if len(d.list) == 0 {
-		if d.err != nil {
-			return nil, d.err
-		}
-		return nil, io.EOF
-	} else {
-		n = min(n, len(d.list))
-		list := d.list[:n]
-		d.list = d.list[n:]
-		return list, nil
-	}
-	list := d.list
-	d.list = nil
-	return list, d.err
-}
 
 // A content is the data of an inode.
 type content struct {
@@ -210,9 +55,28 @@ func (f *FS) openPacked() (*content, error) {
 	return c, nil
 }
 
+// Slice gives what lies in one piece of an image in memory: see [cursor.Slice].
+func (c *content) Slice(off, n int64) []byte {
+	f, ino, bs := c.fs, c.ino, c.fs.blockSize()
+	if off < 0 || n <= 0 || off > ino.size || n > ino.size-off || ino.layout != flatPlain && ino.layout != flatInline {
+		return nil
+	}
+	at := int64(ino.addr)<<f.blockBits + off
+	if tail := (ino.size - 1) &^ (bs - 1); ino.layout == flatInline && off+n > tail {
+		if off < tail {
+			return nil
+		}
+		at = ino.end + off - tail
+	}
+	if at < 0 || at > f.size || n > f.size-at {
+		return nil
+	}
+	return cursor.Slice(f.r, at, n)
+}
+
 // readFull fills b with the data at off.
 func (c *content) readFull(b []byte, off int64) error {
-	n, err := c.readAt(b, off)
+	n, err := c.ReadAt(b, off)
 	if n == len(b) {
 		return nil
 	}
@@ -222,8 +86,8 @@ func (c *content) readFull(b []byte, off int64) error {
 	return err
 }
 
-// readAt does what io.ReaderAt says.
-func (c *content) readAt(p []byte, off int64) (n int, err error) {
+// ReadAt does what io.ReaderAt says.
+func (c *content) ReadAt(p []byte, off int64) (n int, err error) {
 	if off < 0 || off >= c.ino.size {
 		return 0, io.EOF
 	}

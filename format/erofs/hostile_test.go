@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"gifthorse/internal/lz4"
 )
 
 // sample is a small image with a bit of everything, made in memory.
@@ -203,11 +205,11 @@ func TestLies(t *testing.T) {
 	img := sample(t)
 	f := open(t, img)
 	at := func(name string) int64 {
-		ino, err := f.resolve("test", name)
+		n, err := f.Node(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return ino.off
+		return n.Off
 	}
 	for _, x := range []struct {
 		name, file string
@@ -315,7 +317,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, alg byte, n int, b []byte) {
 		dst := make([]byte, min(uint(n), 1<<16))
 		if alg == algLZ4 {
-			lz4(dst, b)
+			lz4.DecodePartial(dst, b)
 		} else {
 			new(lzma).decode(dst, b)
 		}
@@ -325,7 +327,13 @@ func FuzzDecode(f *testing.F) {
 // A wanted length of less than there is gives the beginning; of more, an error. What lies behind dst is left alone.
 func TestDecodePartly(t *testing.T) {
 	body := words(3, 700)
-	for alg, decode := range map[byte]func(dst, src []byte) (int, string){algLZ4: lz4, algLZMA: new(lzma).decode} {
+	for alg, decode := range map[byte]func(dst, src []byte) (int, string){algLZMA: new(lzma).decode, algLZ4: func(dst, src []byte) (int, string) {
+		n, err := lz4.DecodePartial(dst, src)
+		if err != nil {
+			return n, err.Error()
+		}
+		return n, ""
+	}} {
 		enc := encode(t, alg, body)
 		for n := range len(body) + 10 {
 			dst := bytes.Repeat([]byte{0xa5}, n+40)

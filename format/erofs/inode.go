@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 // Data layouts (i_format bits 1 to 3).
@@ -31,6 +32,11 @@ type inode struct {
 	uid    uint32
 	gid    uint32
 	mtime  time.Time
+}
+
+// Node says what the files of every image have.
+func (i *inode) Node() imgfs.Node {
+	return imgfs.Node{ID: i.nid, Off: i.off, Mode: i.mode, Size: i.size, Time: i.mtime}
 }
 
 // inode reads inode nid through w.
@@ -73,31 +79,8 @@ func (f *FS) inode(nid uint64, w *window) (*inode, error) {
 		ino.end += 12 + 4*(icount-1)
 	}
 
-	ino.mode = fs.FileMode(mode & 0o777)
-	if mode&0o4000 != 0 {
-		ino.mode |= fs.ModeSetuid
-	}
-	if mode&0o2000 != 0 {
-		ino.mode |= fs.ModeSetgid
-	}
-	if mode&0o1000 != 0 {
-		ino.mode |= fs.ModeSticky
-	}
-	switch mode >> 12 {
-	case 0o10:
-	case 0o04:
-		ino.mode |= fs.ModeDir
-	case 0o12:
-		ino.mode |= fs.ModeSymlink
-	case 0o02:
-		ino.mode |= fs.ModeDevice | fs.ModeCharDevice
-	case 0o06:
-		ino.mode |= fs.ModeDevice
-	case 0o01:
-		ino.mode |= fs.ModeNamedPipe
-	case 0o14:
-		ino.mode |= fs.ModeSocket
-	default:
+	var ok bool
+	if ino.mode, ok = imgfs.Mode(mode); !ok {
 		return nil, cursor.Errorf(ino.off+4, "inode of mode %#o", mode)
 	}
 	if ino.mode&(fs.ModeDevice|fs.ModeNamedPipe|fs.ModeSocket) != 0 {
@@ -143,17 +126,8 @@ type Info struct {
 	Xattrs map[string][]byte // all extended attributes by their full names
 }
 
-// Info returns what is stored about the named file. If its extended attributes are damaged the Info holds what could be
-// read and comes with an error.
-func (f *FS) Info(name string) (Info, error) {
-	ino, err := f.resolve("info", name)
-	if err != nil {
-		return Info{}, err
-	}
-	return f.info(ino, name)
-}
-
-func (f *FS) info(ino *inode, name string) (info Info, err error) {
+// info returns what is stored about a file; an error may come with it.
+func (f *FS) info(ino *inode) (info Info, err error) {
 	info = Info{Mode: ino.mode, UID: int(ino.uid), GID: int(ino.gid), Size: ino.size}
 	info.Xattrs, err = f.xattrs(ino)
 	if v, ok := info.Xattrs["security.selinux"]; ok {
@@ -162,23 +136,8 @@ func (f *FS) info(ino *inode, name string) (info Info, err error) {
 		}
 		info.Label = string(v)
 	}
-	info.Caps = permitted(info.Xattrs["security.capability"])
-	if err != nil {
-		err = &fs.PathError{Op: "info", Path: name, Err: err}
-	}
+	info.Caps = imgfs.Capabilities(info.Xattrs["security.capability"])
 	return info, err
-}
-
-// permitted takes the permitted set from a struct vfs_cap_data (Linux, include/uapi/linux/capability.h) of revision 1, 2 or 3.
-func permitted(v []byte) uint64 {
-	le := binary.LittleEndian
-	switch {
-	case len(v) >= 20 && (v[3] == 2 || v[3] == 3):
-		return uint64(le.Uint32(v[4:])) | uint64(le.Uint32(v[12:]))<<32
-	case len(v) >= 12 && v[3] == 1:
-		return uint64(le.Uint32(v[4:]))
-	}
-	return 0
 }
 
 // xattrPrefix has the name prefixes by e_name_index.
@@ -307,16 +266,3 @@ func (f *FS) readPrefixes() ([]string, error) {
 	}
 	return list, nil
 }
-
-// A fileInfo is an inode under a name.
-type fileInfo struct {
-	*inode
-	name string
-}
-
-func (i fileInfo) Name() string       { return i.name }
-func (i fileInfo) Size() int64        { return i.size }
-func (i fileInfo) Mode() fs.FileMode  { return i.mode }
-func (i fileInfo) ModTime() time.Time { return i.mtime }
-func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i fileInfo) Sys() any           { return nil }

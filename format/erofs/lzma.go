@@ -230,3 +230,10 @@ func (l *lzma) decode(dst, src []byte) (d int, msg string) {
 	}
 	return d, ""
 }
+
+// repeat fills dst[d:end] with what lies dist before it.
+func repeat(dst []byte, d, dist, end int) {
+	for start := d - dist; d < end; {
+		d += copy(dst[d:end], dst[start:d])
+	}
+}

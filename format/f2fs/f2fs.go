@@ -48,6 +48,7 @@ import (
 	"unicode/utf16"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 // FormatError says what is wrong with a file system, and at which byte of the image.
@@ -83,6 +84,8 @@ var le = binary.LittleEndian
 
 // An FS is an opened file system.
 type FS struct {
+	*imgfs.Tree[*inode, Info] // the files
+
 	Volume string   // the label given when it was made
 	UUID   [16]byte // as stored, that is, in the order it is printed
 	Size   int64    // bytes, as the superblock has it; the image may be shorter or longer
@@ -113,23 +116,14 @@ type FS struct {
 
 	buffers sync.Pool // of *[]byte of a block
 
-	mu      sync.Mutex
-	nat     map[int64][]byte
-	listed  map[uint32]*dir // directories read of late
-	nlisted int             // their entries
-	owner   map[uint32]link // the path by which each directory was first reached
-}
-
-// A link is a name in a directory.
-type link struct {
-	dir  uint32
-	name string
+	mu  sync.Mutex
+	nat map[int64][]byte
 }
 
 // New opens the file system in the first size bytes of r. The error is a *FormatError if there is none, or if neither
 // superblock or no checkpoint makes sense.
 func New(r io.ReaderAt, size int64) (*FS, error) {
-	f := &FS{r: r, size: size, nat: map[int64][]byte{}, listed: map[uint32]*dir{}, owner: map[uint32]link{}}
+	f := &FS{r: r, size: size, nat: map[int64][]byte{}}
 	var first error
 	// The second superblock begins with the second block, and how large a block is stands in the first.
 	for _, at := range []int64{superOffset, 4096 + superOffset, 8192 + superOffset, 16384 + superOffset} {
@@ -154,7 +148,9 @@ func New(r io.ReaderAt, size int64) (*FS, error) {
 	if f.Size > size {
 		f.Gaps = append(f.Gaps, cursor.Errorf(size, "the image ends here, its file system at %#x", f.Size))
 	}
-	f.owner[f.root] = link{}
+	f.Tree = imgfs.New(imgfs.Format[*inode, Info]{Root: uint64(f.root), Dir: f.readDir, Info: f.info,
+		Inode:   func(num uint64) (*inode, error) { return f.inode(uint32(num)) },
+		Content: func(ino *inode) (io.ReaderAt, error) { return f.content(ino) }})
 	return f, nil
 }
 

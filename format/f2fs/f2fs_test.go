@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 // tree writes a directory of what sload.f2fs can load.
@@ -195,7 +196,7 @@ func random(t *testing.T, f *FS, name string, want []byte) {
 	for range min(5, len(want)) {
 		off := rnd.IntN(len(want))
 		b := make([]byte, 1+rnd.IntN(20_000))
-		n, err := r.(*File).ReadAt(b, int64(off))
+		n, err := r.(*imgfs.File).ReadAt(b, int64(off))
 		if w := want[off:min(off+len(b), len(want))]; !bytes.Equal(b[:n], w) || (n < len(b)) != (err == io.EOF) || err != nil && err != io.EOF {
 			t.Errorf("%q at %d: %d bytes, %v, want %d", name, off, n, err, len(w))
 			return
@@ -305,12 +306,12 @@ func labelled(t *testing.T, f *FS) {
 func dumped(t *testing.T, f *FS, img string, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		ino, err := f.resolve("test", name)
+		n, err := f.Node(name)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
-		cmd := exec.Command("dump.f2fs", "-i", fmt.Sprintf("%#x", ino.num), img)
+		cmd := exec.Command("dump.f2fs", "-i", fmt.Sprintf("%#x", n.ID), img)
 		cmd.Dir = t.TempDir()
 		cmd.Stdin = strings.NewReader("Y\n")
 		out, err := cmd.CombinedOutput()
@@ -423,7 +424,11 @@ func TestSample(t *testing.T) {
 // sparseFile reads the blocks that nodes of every kind give, and the holes beside them.
 func sparseFile(t *testing.T, f *FS) {
 	t.Helper()
-	ino, err := f.resolve("test", "big")
+	n, err := f.Node("big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ino, err := f.inode(uint32(n.ID))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,11 +440,11 @@ func sparseFile(t *testing.T, f *FS) {
 	want := append(append(make([]byte, bs), words(bs)...), make([]byte, bs)...)
 	got := make([]byte, 3*bs)
 	for _, i := range []int64{0, 1018, 2 * 1018, 2*1018 + 1018*1018, 2*1018 + 2*1018*1018} {
-		if _, err := r.(*File).ReadAt(got, (first+i)*bs); err != nil || !bytes.Equal(got, want) {
+		if _, err := r.(*imgfs.File).ReadAt(got, (first+i)*bs); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("block %d: %v", i, err)
 		}
 	}
-	if _, err := r.(*File).ReadAt(got, sparseSize-int64(len(got))); err != nil || len(bytes.Trim(got, "\x00")) > 0 {
+	if _, err := r.(*imgfs.File).ReadAt(got, sparseSize-int64(len(got))); err != nil || len(bytes.Trim(got, "\x00")) > 0 {
 		t.Errorf("the end: %v", err)
 	}
 }
@@ -459,7 +464,7 @@ func TestRules(t *testing.T) {
 	}
 	if r, err := f.Open("hello"); err != nil {
 		t.Error(err)
-	} else if b := r.(*File); b.Size() != 5 {
+	} else if b := r.(*imgfs.File); b.Size() != 5 {
 		t.Errorf("%d bytes", b.Size())
 	}
 }
@@ -654,7 +659,7 @@ func TestConcurrent(t *testing.T) {
 			}
 			b := make([]byte, 3000)
 			for off := 100 * i; off < 37_000; off += 2500 {
-				if _, err := r.(*File).ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, want[off:off+3000]) {
+				if _, err := r.(*imgfs.File).ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, want[off:off+3000]) {
 					t.Errorf("at %d: %v", off, err)
 				}
 			}
@@ -696,7 +701,7 @@ func TestSlice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if b := cursor.Slice(r.(*File), x.off, x.n); !bytes.Equal(b, x.want) || x.want != nil && b == nil {
+		if b := cursor.Slice(r.(*imgfs.File), x.off, x.n); !bytes.Equal(b, x.want) || x.want != nil && b == nil {
 			t.Errorf("%s from %d on: %d bytes, want %d", x.name, x.off, len(b), len(x.want))
 		}
 	}

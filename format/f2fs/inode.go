@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 const (
@@ -45,6 +46,11 @@ type inode struct {
 	room    int64  // bytes that extended attributes take off them, at their end
 }
 
+// Node says what the files of every image have.
+func (i *inode) Node() imgfs.Node {
+	return imgfs.Node{ID: uint64(i.num), Off: i.at, Mode: i.mode, Size: i.size, Time: i.mtime}
+}
+
 // inode reads an inode: inode.c, do_read_inode and sanity_check_inode.
 func (f *FS) inode(num uint32) (*inode, error) {
 	buf := f.buffer()
@@ -63,31 +69,8 @@ func (f *FS) inodeInto(b []byte, num uint32) (*inode, error) {
 	}
 	ino := &inode{num: num, at: at, advise: b[2], inline: b[3], packer: notPacked}
 	mode := le.Uint16(b)
-	ino.mode = fs.FileMode(mode & 0o777)
-	if mode&0o4000 != 0 {
-		ino.mode |= fs.ModeSetuid
-	}
-	if mode&0o2000 != 0 {
-		ino.mode |= fs.ModeSetgid
-	}
-	if mode&0o1000 != 0 {
-		ino.mode |= fs.ModeSticky
-	}
-	switch mode >> 12 {
-	case 0o10:
-	case 0o04:
-		ino.mode |= fs.ModeDir
-	case 0o12:
-		ino.mode |= fs.ModeSymlink
-	case 0o02:
-		ino.mode |= fs.ModeDevice | fs.ModeCharDevice
-	case 0o06:
-		ino.mode |= fs.ModeDevice
-	case 0o01:
-		ino.mode |= fs.ModeNamedPipe
-	case 0o14:
-		ino.mode |= fs.ModeSocket
-	default:
+	var ok bool
+	if ino.mode, ok = imgfs.Mode(mode); !ok {
 		return nil, cursor.Errorf(at, "inode of mode %#o", mode)
 	}
 	ino.uid, ino.gid = le.Uint32(b[4:]), le.Uint32(b[8:])
@@ -158,37 +141,14 @@ type Info struct {
 	Verity    bool              // fs-verity guards the content
 }
 
-// Info returns what is stored about the named file. If its extended attributes are damaged the Info holds what could be
-// read and comes with an error.
-func (f *FS) Info(name string) (Info, error) {
-	ino, err := f.resolve("info", name)
-	if err != nil {
-		return Info{}, err
-	}
-	return f.info(ino, name)
-}
-
-func (f *FS) info(ino *inode, name string) (info Info, err error) {
+// info returns what is stored about a file; an error may come with it.
+func (f *FS) info(ino *inode) (info Info, err error) {
 	info = Info{Mode: ino.mode, UID: int(ino.uid), GID: int(ino.gid), Size: ino.size,
 		Encrypted: ino.advise&adviseEncrypted != 0, Verity: ino.advise&adviseVerity != 0}
 	info.Xattrs, err = f.xattrs(ino)
 	info.Label = string(bytes.TrimRight(info.Xattrs["security.selinux"], "\x00"))
-	info.Caps = permitted(info.Xattrs["security.capability"])
-	if err != nil {
-		err = &fs.PathError{Op: "info", Path: name, Err: err}
-	}
+	info.Caps = imgfs.Capabilities(info.Xattrs["security.capability"])
 	return info, err
-}
-
-// permitted takes the permitted set from a struct vfs_cap_data (Linux, include/uapi/linux/capability.h) of revision 1, 2 or 3.
-func permitted(v []byte) uint64 {
-	switch {
-	case len(v) >= 20 && (v[3] == 2 || v[3] == 3):
-		return uint64(le.Uint32(v[4:])) | uint64(le.Uint32(v[12:]))<<32
-	case len(v) >= 12 && v[3] == 1:
-		return uint64(le.Uint32(v[4:]))
-	}
-	return 0
 }
 
 // xattrPrefix has what e_name_index stands for. Linux lists no attributes of other indexes: they are what fscrypt and
@@ -252,16 +212,3 @@ func (f *FS) xattrs(ino *inode) (map[string][]byte, error) {
 	}
 	return m, damaged
 }
-
-// A fileInfo is an inode under a name.
-type fileInfo struct {
-	*inode
-	name string
-}
-
-func (i fileInfo) Name() string       { return i.name }
-func (i fileInfo) Size() int64        { return i.size }
-func (i fileInfo) Mode() fs.FileMode  { return i.mode }
-func (i fileInfo) ModTime() time.Time { return i.mtime }
-func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i fileInfo) Sys() any           { return nil }

@@ -74,42 +74,42 @@ func ParseMetadataProto(b []byte) (*Metadata, error) {
 		incremental, sdk, patch string
 		timestamp               int64
 	}
-	device := func(f field) (s state, err error) {
-		err = fields(f.b, f.off, func(f field) error {
-			switch f.num {
+	device := func(f cursor.Field) (s state, err error) {
+		err = cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+			switch f.Num {
 			case 1:
-				s.device = append(s.device, string(f.b))
+				s.device = append(s.device, string(f.B))
 			case 2:
-				s.build = append(s.build, string(f.b))
+				s.build = append(s.build, string(f.B))
 			case 3:
-				s.incremental = string(f.b)
+				s.incremental = string(f.B)
 			case 4:
-				s.timestamp = int64(f.v)
+				s.timestamp = int64(f.V)
 			case 5:
-				s.sdk = string(f.b)
+				s.sdk = string(f.B)
 			case 6:
-				s.patch = string(f.b)
+				s.patch = string(f.B)
 			}
 			return nil
 		})
 		return s, err
 	}
-	err := fields(b, 0, func(f field) error {
-		switch f.num {
+	err := cursor.Fields(b, 0, func(f cursor.Field) error {
+		switch f.Num {
 		case 1:
-			m.Type = [...]string{"", "AB", "BLOCK", "BRICK", ""}[min(f.v, 4)]
+			m.Type = [...]string{"", "AB", "BLOCK", "BRICK", ""}[min(f.V, 4)]
 		case 2:
-			m.Wipe = f.v != 0
+			m.Wipe = f.V != 0
 		case 3:
-			m.Downgrade = f.v != 0
+			m.Downgrade = f.V != 0
 		case 4: // a map is a message of key and value
 			var k, v string
-			err := fields(f.b, f.off, func(f field) error {
-				switch f.num {
+			err := cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+				switch f.Num {
 				case 1:
-					k = string(f.b)
+					k = string(f.B)
 				case 2:
-					v = string(f.b)
+					v = string(f.B)
 				}
 				return nil
 			})
@@ -125,11 +125,11 @@ func ParseMetadataProto(b []byte) (*Metadata, error) {
 			m.PostTimestamp, m.PostSDK, m.PostPatch = s.timestamp, s.sdk, s.patch
 			return err
 		case 7:
-			m.RetrofitDynamicPartitions = f.v != 0
+			m.RetrofitDynamicPartitions = f.V != 0
 		case 8:
-			m.RequiredCache = int64(f.v)
+			m.RequiredCache = int64(f.V)
 		case 9:
-			m.SPLDowngrade = f.v != 0
+			m.SPLDowngrade = f.V != 0
 		}
 		return nil
 	})

@@ -217,16 +217,16 @@ func NewPayload(r io.ReaderAt, size int64) (*Payload, error) {
 
 func (p *Payload) manifest(b []byte) error {
 	operations, extents := 0, 0
-	err := fields(b, payloadHeader, func(f field) error {
-		switch f.num {
+	err := cursor.Fields(b, payloadHeader, func(f cursor.Field) error {
+		switch f.Num {
 		case 3:
-			p.BlockSize = int64(f.v)
+			p.BlockSize = int64(f.V)
 		case 4:
-			p.signed = int64(f.v)
+			p.signed = int64(f.V)
 		case 5:
-			p.signatureSize = int64(f.v)
+			p.signatureSize = int64(f.V)
 		case 12:
-			p.MinorVersion = uint32(f.v)
+			p.MinorVersion = uint32(f.V)
 		case 13:
 			part := Partition{FECRoots: 2, p: p}
 			if err := part.parse(f, &operations, &extents); err != nil {
@@ -234,51 +234,51 @@ func (p *Payload) manifest(b []byte) error {
 			}
 			p.Partitions = append(p.Partitions, part)
 		case 14:
-			p.MaxTimestamp = int64(f.v)
+			p.MaxTimestamp = int64(f.V)
 		case 15:
-			return fields(f.b, f.off, func(f field) error {
-				switch f.num {
+			return cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+				switch f.Num {
 				case 1:
 					var g Group
-					err := fields(f.b, f.off, func(f field) error {
-						switch f.num {
+					err := cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+						switch f.Num {
 						case 1:
-							g.Name = string(f.b)
+							g.Name = string(f.B)
 						case 2:
-							g.Size = f.v
+							g.Size = f.V
 						case 3:
-							g.Partitions = append(g.Partitions, string(f.b))
+							g.Partitions = append(g.Partitions, string(f.B))
 						}
 						return nil
 					})
 					p.Groups = append(p.Groups, g)
 					return err
 				case 2:
-					p.Snapshots = f.v != 0
+					p.Snapshots = f.V != 0
 				}
 				return nil
 			})
 		case 16:
-			p.Partial = f.v != 0
+			p.Partial = f.V != 0
 		case 17:
 			var a Apex
-			err := fields(f.b, f.off, func(f field) error {
-				switch f.num {
+			err := cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+				switch f.Num {
 				case 1:
-					a.Name = string(f.b)
+					a.Name = string(f.B)
 				case 2:
-					a.Version = int64(f.v)
+					a.Version = int64(f.V)
 				case 3:
-					a.Compressed = f.v != 0
+					a.Compressed = f.V != 0
 				case 4:
-					a.Size = int64(f.v)
+					a.Size = int64(f.V)
 				}
 				return nil
 			})
 			p.Apexes = append(p.Apexes, a)
 			return err
 		case 18:
-			p.SecurityPatch = string(f.b)
+			p.SecurityPatch = string(f.B)
 		}
 		return nil
 	})
@@ -300,70 +300,70 @@ func (p *Payload) manifest(b []byte) error {
 	return nil
 }
 
-func (part *Partition) parse(f field, operations, extents *int) error {
-	info := func(f field, size *int64, hash *[]byte) error {
-		return fields(f.b, f.off, func(f field) error {
-			switch f.num {
+func (part *Partition) parse(f cursor.Field, operations, extents *int) error {
+	info := func(f cursor.Field, size *int64, hash *[]byte) error {
+		return cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+			switch f.Num {
 			case 1:
-				*size = int64(f.v)
+				*size = int64(f.V)
 			case 2:
-				*hash = f.b
+				*hash = f.B
 			}
 			return nil
 		})
 	}
-	extent := func(f field) (e Extent, err error) {
+	extent := func(f cursor.Field) (e Extent, err error) {
 		if *extents++; *extents > maxExtents {
-			return e, cursor.Errorf(f.off, "more than %d extents", maxExtents)
+			return e, cursor.Errorf(f.Off, "more than %d extents", maxExtents)
 		}
-		err = fields(f.b, f.off, func(f field) error {
-			switch f.num {
+		err = cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+			switch f.Num {
 			case 1:
-				e.Start = f.v
+				e.Start = f.V
 			case 2:
-				e.Blocks = f.v
+				e.Blocks = f.V
 			}
 			return nil
 		})
 		return e, err
 	}
-	return fields(f.b, f.off, func(f field) (err error) {
-		switch f.num {
+	return cursor.Fields(f.B, f.Off, func(f cursor.Field) (err error) {
+		switch f.Num {
 		case 1:
-			part.Name = string(f.b)
+			part.Name = string(f.B)
 		case 2:
-			part.RunPostinstall = f.v != 0
+			part.RunPostinstall = f.V != 0
 		case 3:
-			part.Postinstall = string(f.b)
+			part.Postinstall = string(f.B)
 		case 4:
-			part.Filesystem = string(f.b)
+			part.Filesystem = string(f.B)
 		case 6:
 			return info(f, &part.OldSize, &part.OldHash)
 		case 7:
 			return info(f, &part.NewSize, &part.NewHash)
 		case 8:
 			if *operations++; *operations > maxOperations {
-				return cursor.Errorf(f.off, "more than %d operations", maxOperations)
+				return cursor.Errorf(f.Off, "more than %d operations", maxOperations)
 			}
 			var op Operation
-			err := fields(f.b, f.off, func(f field) error {
-				switch f.num {
+			err := cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+				switch f.Num {
 				case 1:
-					op.Type = OpType(min(f.v, 1<<31))
+					op.Type = OpType(min(f.V, 1<<31))
 				case 2:
-					op.DataOff = int64(f.v)
+					op.DataOff = int64(f.V)
 				case 3:
-					op.DataLen = int64(f.v)
+					op.DataLen = int64(f.V)
 				case 4, 6:
 					e, err := extent(f)
-					if f.num == 4 {
+					if f.Num == 4 {
 						op.Src = append(op.Src, e)
 					} else {
 						op.Dst = append(op.Dst, e)
 					}
 					return err
 				case 8:
-					op.Hash = f.b
+					op.Hash = f.B
 				}
 				return nil
 			})
@@ -374,17 +374,17 @@ func (part *Partition) parse(f field, operations, extents *int) error {
 		case 11:
 			part.HashTree, err = extent(f)
 		case 12:
-			part.HashTreeAlgorithm = string(f.b)
+			part.HashTreeAlgorithm = string(f.B)
 		case 13:
-			part.HashTreeSalt = f.b
+			part.HashTreeSalt = f.B
 		case 14:
 			part.FECData, err = extent(f)
 		case 15:
 			part.FEC, err = extent(f)
 		case 16:
-			part.FECRoots = uint32(f.v)
+			part.FECRoots = uint32(f.V)
 		case 17:
-			part.Version = string(f.b)
+			part.Version = string(f.B)
 		}
 		return err
 	})
@@ -696,18 +696,18 @@ func signed(c *x509.Certificate, h crypto.Hash, sum, sig []byte) bool {
 }
 
 func signatures(b []byte, off int64) (sigs []Signature, err error) {
-	err = fields(b, off, func(f field) error {
-		if f.num != 1 {
+	err = cursor.Fields(b, off, func(f cursor.Field) error {
+		if f.Num != 1 {
 			return nil
 		}
 		var s Signature
 		n := uint64(sparse)
-		err := fields(f.b, f.off, func(f field) error {
-			switch f.num {
+		err := cursor.Fields(f.B, f.Off, func(f cursor.Field) error {
+			switch f.Num {
 			case 2:
-				s.Data = f.b
+				s.Data = f.B
 			case 3:
-				n = f.v
+				n = f.V
 			}
 			return nil
 		})

@@ -1,102 +1,22 @@
 package squashfs
 
 import (
-	"errors"
+	"bytes"
 	"io"
-	"io/fs"
-	"path"
 	"slices"
-	"strings"
 	"sync"
 
 	"gifthorse/internal/cursor"
 )
 
-// Open opens the named file. What it returns is a *[File]; a directory is an fs.ReadDirFile. A symbolic link reads as its
-// target, devices, pipes and sockets are empty.
-func (f *FS) Open(name string) (fs.File, error) {
-	ino, err := f.resolve("open", name)
-	if err != nil {
-		return nil, err
+// data gives what a regular file holds, or the target of a link.
+func (f *FS) data(ino *inode) (io.ReaderAt, error) {
+	if ino.mode.IsRegular() {
+		return f.content(ino), nil
 	}
-	info := fileInfo{ino, path.Base(name)}
-	if ino.mode.IsDir() {
-		return &openDir{fs: f, info: info, path: name}, nil
-	}
-	return f.openFile(info, name)
-}
-
-func (f *FS) openFile(info fileInfo, name string) (fs.File, error) {
-	switch info.mode.Type() {
-	case 0:
-		return &File{io.NewSectionReader(f.content(info.inode), 0, info.size), info}, nil
-	case fs.ModeSymlink:
-		target, err := f.target(info.inode)
-		if err != nil {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-		}
-		return &File{io.NewSectionReader(strings.NewReader(target), 0, info.size), info}, nil
-	}
-	return &File{io.NewSectionReader(strings.NewReader(""), 0, 0), info}, nil
-}
-
-func (f *FS) target(ino *inode) (string, error) {
 	p := ino.body
 	b, err := f.take(&p, int(ino.size))
-	return string(b), err
-}
-
-// A File is an opened file that is no directory.
-type File struct {
-	*io.SectionReader
-	info fileInfo
-}
-
-// Stat describes the file.
-func (f *File) Stat() (fs.FileInfo, error) { return f.info, nil }
-
-// Close does nothing: the image belongs to whoever opened it.
-func (f *File) Close() error { return nil }
-
-// An openDir is an opened directory.
-type openDir struct {
-	fs   *FS
-	info fileInfo
-	path string
-	list []fs.DirEntry // what is left, once read
-	err  error
-	read bool
-}
-
-func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
-func (d *openDir) Close() error               { return nil }
-
-func (d *openDir) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: d.path, Err: errors.New("is a directory")}
-}
-
-func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
-	if !d.read {
-		d.read = true
-		if d.list, d.err = d.fs.entries(d.info.inode); d.err != nil {
-			d.err = &fs.PathError{Op: "readdir", Path: d.path, Err: d.err}
-		}
-	}
-	if n <= 0 {
-		list := d.list
-		d.list = nil
-		return list, d.err
-	}
-	if len(d.list) == 0 {
-		if d.err != nil {
-			return nil, d.err
-		}
-		return nil, io.EOF
-	}
-	n = min(n, len(d.list))
-	list := d.list[:n:n]
-	d.list = d.list[n:]
-	return list, nil
+	return bytes.NewReader(b), err
 }
 
 // groupSize is how many sizes of blocks are held at once. Of each group before them only the place is held, so that what a

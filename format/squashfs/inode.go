@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 // Types of inodes. From typeLong on they are the same again, with attributes and room for larger numbers.
@@ -54,6 +55,11 @@ type inode struct {
 	off   uint32   // in the fragment, or in the listing's metadata block
 	frag  uint32   // index of the fragment with the end of the data
 	body  position // what follows the fixed part: the sizes of the blocks, or a link's target
+}
+
+// Node says what the files of every image have.
+func (i *inode) Node() imgfs.Node {
+	return imgfs.Node{ID: i.ref, Off: i.at, Mode: i.mode, Size: i.size, Time: time.Unix(int64(i.mtime), 0).UTC()}
 }
 
 // inode reads the inode at ref: inode.c, squashfs_read_inode.
@@ -167,39 +173,16 @@ type Info struct {
 	Xattrs map[string][]byte // all extended attributes by their full names
 }
 
-// Info returns what is stored about the named file. If its owner or extended attributes are damaged the Info holds what
-// could be read and comes with an error.
-func (f *FS) Info(name string) (Info, error) {
-	ino, err := f.resolve("info", name)
-	if err != nil {
-		return Info{}, err
-	}
-	return f.info(ino, name)
-}
-
-func (f *FS) info(ino *inode, name string) (info Info, err error) {
+// info returns what is stored about a file; an error may come with it.
+func (f *FS) info(ino *inode) (info Info, err error) {
 	info = Info{Mode: ino.mode, Size: ino.size}
 	var err2, err3 error
 	info.UID, err = f.ownerID(ino.uid)
 	info.GID, err2 = f.ownerID(ino.gid)
 	info.Xattrs, err3 = f.readXattrs(ino)
 	info.Label = string(bytes.TrimRight(info.Xattrs["security.selinux"], "\x00"))
-	info.Caps = permitted(info.Xattrs["security.capability"])
-	if err = cmp.Or(err, err2, err3); err != nil {
-		err = &fs.PathError{Op: "info", Path: name, Err: err}
-	}
-	return info, err
-}
-
-// permitted takes the permitted set from a struct vfs_cap_data (Linux, include/uapi/linux/capability.h) of revision 1, 2 or 3.
-func permitted(v []byte) uint64 {
-	switch {
-	case len(v) >= 20 && (v[3] == 2 || v[3] == 3):
-		return uint64(le.Uint32(v[4:])) | uint64(le.Uint32(v[12:]))<<32
-	case len(v) >= 12 && v[3] == 1:
-		return uint64(le.Uint32(v[4:]))
-	}
-	return 0
+	info.Caps = imgfs.Capabilities(info.Xattrs["security.capability"])
+	return info, cmp.Or(err, err2, err3)
 }
 
 // An xattrTable is the head of the table of attributes.
@@ -309,16 +292,3 @@ func (f *FS) value(p *position, limit int) ([]byte, error) {
 	}
 	return f.take(p, int(n))
 }
-
-// A fileInfo is an inode under a name.
-type fileInfo struct {
-	*inode
-	name string
-}
-
-func (i fileInfo) Name() string       { return i.name }
-func (i fileInfo) Size() int64        { return i.size }
-func (i fileInfo) Mode() fs.FileMode  { return i.mode }
-func (i fileInfo) ModTime() time.Time { return time.Unix(int64(i.mtime), 0).UTC() }
-func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i fileInfo) Sys() any           { return nil }

@@ -40,6 +40,7 @@ import (
 	"sync"
 
 	"gifthorse/internal/cursor"
+	"gifthorse/internal/imgfs"
 )
 
 // FormatError says what is wrong with an image, and at which byte of it.
@@ -65,6 +66,8 @@ var le = binary.LittleEndian
 
 // An FS is an opened image.
 type FS struct {
+	*imgfs.Tree[*inode, Info] // the files
+
 	r    io.ReaderAt
 	size int64
 
@@ -80,23 +83,14 @@ type FS struct {
 	xattrs    func() (*xattrTable, error)
 	decoders  decoders
 
-	mu      sync.Mutex
-	meta    ring[*metaBlock]
-	frags   ring[[]byte]
-	listed  map[uint64]*dir // directories read of late
-	nlisted int             // their entries
-	owner   map[uint64]link // the path by which each directory was first reached
-}
-
-// A link is a name in a directory.
-type link struct {
-	dir  uint64
-	name string
+	mu    sync.Mutex
+	meta  ring[*metaBlock]
+	frags ring[[]byte]
 }
 
 // New opens the image of size bytes in r. It reads the superblock only, so an image with a broken root directory opens too.
 func New(r io.ReaderAt, size int64) (*FS, error) {
-	f := &FS{r: r, size: size, listed: map[uint64]*dir{}, owner: map[uint64]link{}}
+	f := &FS{r: r, size: size}
 	f.meta.max, f.frags.max = maxMeta, maxFragments
 	var sb [superSize]byte
 	if err := f.read(sb[:], 0); err != nil {
@@ -142,7 +136,7 @@ func New(r io.ReaderAt, size int64) (*FS, error) {
 	}
 	xattrStart := le.Uint64(sb[56:])
 	f.xattrs = sync.OnceValues(func() (*xattrTable, error) { return f.readXattrTable(xattrStart) })
-	f.owner[f.root] = link{}
+	f.Tree = imgfs.New(imgfs.Format[*inode, Info]{Root: f.root, Inode: f.inode, Dir: f.readDir, Content: f.data, Info: f.info})
 	return f, nil
 }
 

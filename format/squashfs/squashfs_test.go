@@ -19,6 +19,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"gifthorse/internal/imgfs"
 )
 
 // tree writes a directory of everything that an image can hold. Owners, devices and xattrs need root and are left out without.
@@ -214,7 +216,7 @@ func random(t *testing.T, f *FS, name string, want []byte) {
 	for range min(5, len(want)) {
 		off := rnd.IntN(len(want))
 		b := make([]byte, 1+rnd.IntN(20_000))
-		n, err := r.(*File).ReadAt(b, int64(off))
+		n, err := r.(*imgfs.File).ReadAt(b, int64(off))
 		if w := want[off:min(off+len(b), len(want))]; !bytes.Equal(b[:n], w) || (n < len(b)) != (err == io.EOF) || err != nil && err != io.EOF {
 			t.Errorf("%q at %d: %d bytes, %v, want %d", name, off, n, err, len(w))
 			return
@@ -457,11 +459,11 @@ func TestLies(t *testing.T) {
 	f := open(t, img)
 	inodes := f.inodes + 2
 	at := func(name string) int64 {
-		ino, err := f.resolve("test", name)
+		n, err := f.Node(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return inodes + int64(ino.ref&0xffff)
+		return inodes + int64(n.ID&0xffff)
 	}
 	for _, x := range []struct {
 		name, file string
@@ -552,7 +554,7 @@ func TestConcurrent(t *testing.T) {
 			}
 			b := make([]byte, 3000)
 			for off := 100 * i; off < 9_000; off += 2500 {
-				if _, err := r.(*File).ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, want[off:off+3000]) {
+				if _, err := r.(*imgfs.File).ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, want[off:off+3000]) {
 					t.Errorf("at %d: %v", off, err)
 				}
 			}
@@ -576,7 +578,7 @@ func TestBackwards(t *testing.T) {
 	}
 	b := make([]byte, 9000)
 	for off := len(body) - len(b); off > 0; off -= 50_000 {
-		if _, err := r.(*File).ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, body[off:off+len(b)]) {
+		if _, err := r.(*imgfs.File).ReadAt(b, int64(off)); err != nil || !bytes.Equal(b, body[off:off+len(b)]) {
 			t.Fatalf("at %d: %v", off, err)
 		}
 	}

@@ -81,6 +81,9 @@ const (
 	// maxSlots bounds the copies of metadata. lpmake makes one without A/B, two with it, three with Virtual A/B.
 	maxSlots = 8
 
+	// maxDevices bounds the names of block devices. Phones that were fitted with logical partitions have three or four.
+	maxDevices = 64
+
 	// maxMetadata bounds the tables of one slot. lpmake is given 65536 by the builds of AOSP; 16 MiB have room for 300000 partitions.
 	maxMetadata = 16 << 20
 )
@@ -89,9 +92,10 @@ var le = binary.LittleEndian
 
 // A Super is a super partition.
 type Super struct {
-	Version    string // of the metadata: "10.0", "10.2"
-	Slots      int    // copies of the metadata that can differ: slot 0 is a, 1 is b
-	VirtualAB  bool   // LP_HEADER_FLAG_VIRTUAL_AB_DEVICE, in 10.2
+	Version    string   // of the metadata: "10.0", "10.2"
+	Slots      int      // copies of the metadata that can differ: slot 0 is a, 1 is b
+	VirtualAB  bool     // LP_HEADER_FLAG_VIRTUAL_AB_DEVICE, in 10.2
+	Devices    []string // the block devices that it lies on besides the one with the metadata, by the partitions they are
 	Partitions []Partition
 	Gaps       []error // what is missing: metadata of a slot, or its first copy
 }
@@ -292,6 +296,9 @@ func (s *Super) add(m *metadata, slot int, super *Part, devices []Part, known ma
 		if k == 0 {
 			parts[k] = *super
 			continue
+		}
+		if len(s.Devices) < maxDevices && !slices.Contains(s.Devices, parts[k].Name) {
+			s.Devices = append(s.Devices, parts[k].Name)
 		}
 		if i := slices.IndexFunc(devices, func(p Part) bool { return p.Name == parts[k].Name }); i >= 0 {
 			parts[k] = devices[i]

@@ -1,13 +1,15 @@
-// Package lz4 decodes LZ4 blocks.
+// Package lz4 decodes LZ4 blocks, and the frames of the program lz4.
 //
 // A block is a run of sequences, each some literals and one copy of bytes already decoded, as
 // https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md describes. A block carries neither its
 // size nor a checksum: the container (a ramdisk's chunk, an EROFS cluster) knows both, and the caller
 // brings a buffer of that size. Nothing is allocated and nothing is read or written outside the two slices.
 //
+// [NewReader] reads what lies in frames, https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md.
+//
 // # Not read
 //
-// Frames, dictionaries and checksums. Blocks need no bytes from blocks before them.
+// Dictionaries.
 package lz4
 
 import "errors"
@@ -19,48 +21,48 @@ const minMatch = 4 // a match length of zero means four bytes
 
 // Decode decodes the whole of src into dst and returns how many bytes it wrote. It is an error
 // if dst is too small. On an error the bytes written before it stand in dst[:n].
-func Decode(dst, src []byte) (n int, err error) { return decode(dst, src, false) }
+func Decode(dst, src []byte) (n int, err error) { return decode(dst, 0, src, false) }
 
 // DecodePartial decodes until dst is full or src has ended, whichever comes first, as
 // LZ4_decompress_safe_partial does: EROFS wants the first bytes of a cluster, and bytes that
 // follow a block inside its cluster are not part of it.
-func DecodePartial(dst, src []byte) (n int, err error) { return decode(dst, src, true) }
+func DecodePartial(dst, src []byte) (n int, err error) { return decode(dst, 0, src, true) }
 
-func decode(dst, src []byte, partial bool) (int, error) {
-	d, s := 0, 0
+// decode decodes behind the d bytes that dst begins with, which matches may reach.
+func decode(dst []byte, d int, src []byte, partial bool) (int, error) {
+	s := 0
 	for s < len(src) {
 		token := src[s]
 		s++
 
 		lits := int(token >> 4)
-		if lits == 15 {
-			var ok bool
-			if lits, s, ok = length(src, s, lits, len(src)); !ok {
-				return d, ErrCorrupt
+		if lits < 15 && len(src)-s >= 16 && len(dst)-d >= 16 {
+			// Most runs are short; a copy of fixed size is two moves and no call. What it writes too much is written over.
+			*(*[16]byte)(dst[d:]) = *(*[16]byte)(src[s:])
+			d += lits
+			s += lits
+		} else {
+			if lits == 15 {
+				var ok bool
+				if lits, s, ok = length(src, s, lits, len(src)); !ok {
+					return d, ErrCorrupt
+				}
 			}
-		}
-		if lits > 0 {
-			room, have := len(dst)-d, len(src)-s
-			if lits > room {
+			if room := len(dst) - d; lits > room {
 				if !partial {
 					return d, ErrCorrupt
 				}
 				lits = room
 			}
-			if lits > have {
+			if lits > len(src)-s {
 				return d, ErrCorrupt
 			}
-			if lits <= 16 && room >= 16 && have >= 16 {
-				// Most runs are short; a copy of fixed size is two moves and no call.
-				*(*[16]byte)(dst[d:]) = *(*[16]byte)(src[s:])
-			} else {
-				copy(dst[d:d+lits], src[s:s+lits])
-			}
+			copy(dst[d:d+lits], src[s:s+lits])
 			d += lits
 			s += lits
-		}
-		if s == len(src) || partial && d == len(dst) {
-			return d, nil // the last sequence has no match
+			if s == len(src) || partial && d == len(dst) {
+				return d, nil // the last sequence has no match
+			}
 		}
 
 		if s+2 > len(src) {
@@ -72,6 +74,13 @@ func decode(dst, src []byte, partial bool) (int, error) {
 			return d, ErrCorrupt
 		}
 		match := int(token & 15)
+		if match < 15 && offset >= 16 && len(dst)-d >= 32 {
+			from := d - offset // 18 bytes at most
+			*(*[16]byte)(dst[d:]) = *(*[16]byte)(dst[from:])
+			*(*[2]byte)(dst[d+16:]) = *(*[2]byte)(dst[from+16:])
+			d += match + minMatch
+			continue
+		}
 		if match == 15 {
 			var ok bool
 			if match, s, ok = length(src, s, match, len(dst)); !ok {
@@ -84,11 +93,6 @@ func decode(dst, src []byte, partial bool) (int, error) {
 				return d, ErrCorrupt
 			}
 			match = room
-		}
-		if match <= 16 && offset >= 16 && len(dst)-d >= 16 {
-			*(*[16]byte)(dst[d:]) = *(*[16]byte)(dst[d-offset:])
-			d += match
-			continue
 		}
 		// A match may run into the bytes it writes. Each round copies what is there already, and
 		// so doubles the distance to the source.

@@ -13,23 +13,55 @@ type Image struct {
 	Data []byte
 }
 
-// Super makes a super partition with read-only logical partitions, each in one extent, whose metadata has one
-// slot and version 10.0 (AOSP system/core/fs_mgr/liblp/include/liblp/metadata_format.h).
+// Super makes a super partition with read-only logical partitions, each in one extent, on one device. Its metadata
+// are those of [Metadata].
 func Super(parts ...Image) ([]byte, error) {
+	list := make([]Partition, len(parts))
+	for i, p := range parts {
+		list[i] = Partition{Name: p.Name, Size: int64(len(p.Data))}
+	}
+	b, err := Metadata([]string{"super"}, list)
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range list {
+		if p.Size > 0 {
+			b = append(append(b, make([]byte, int(p.At)-len(b))...), parts[i].Data...)
+		}
+	}
+	return append(b, make([]byte, -len(b)&4095)...), nil
+}
+
+// A Partition is where a logical partition goes.
+type Partition struct {
+	Name   string // at most 36 bytes
+	Size   int64  // bytes; 0 for one that is empty
+	Device int    // which of the devices it lies on
+	At     int64  // where on it, which Metadata sets: a multiple of 4096
+}
+
+// Metadata lays partitions out on block devices, of which mostly there is one, "super". It returns what stands before the contents
+// on the first: metadata with one slot, of version 10.0 (AOSP system/core/fs_mgr/liblp/include/liblp/metadata_format.h).
+func Metadata(devices []string, parts []Partition) ([]byte, error) {
 	const (
 		geometry, metadata, most = 4096, 12288, 64 << 10
 		sector                   = 512
 	)
 	le := binary.LittleEndian
 	name := func(s string) []byte { return append([]byte(s), make([]byte, 36-len(s))...) }
-	first := metadata + 2*most // of the contents
-	var partitions, extents, contents []byte
-	for i, p := range parts {
+	const first = metadata + 2*most // of the contents
+	ends := make([]int64, len(devices))
+	for i := range ends {
+		ends[i] = first
+	}
+	var partitions, extents, table []byte
+	for i := range parts {
+		p := &parts[i]
 		if len(p.Name) > 36 {
 			return nil, fmt.Errorf("partition %q: its name is too long", p.Name)
 		}
 		count := uint32(0)
-		if len(p.Data) > 0 {
+		if p.Size > 0 {
 			count = 1
 		}
 		partitions = append(partitions, name(p.Name)...)
@@ -39,24 +71,25 @@ func Super(parts ...Image) ([]byte, error) {
 		if count == 0 {
 			continue
 		}
-		at := first + len(contents)
-		contents = append(contents, p.Data...)
-		contents = append(contents, make([]byte, -len(contents)&4095)...)
-		extents = le.AppendUint64(extents, uint64(first+len(contents)-at)/sector)
+		p.At = ends[p.Device]
+		ends[p.Device] += (p.Size + 4095) &^ 4095
+		extents = le.AppendUint64(extents, uint64(ends[p.Device]-p.At)/sector)
 		extents = le.AppendUint32(extents, 0) // linear
-		extents = le.AppendUint64(extents, uint64(at/sector))
-		extents = le.AppendUint32(extents, 0) // the only device
-		if len(partitions)+len(extents) > most-1024 {
+		extents = le.AppendUint64(extents, uint64(p.At/sector))
+		extents = le.AppendUint32(extents, uint32(p.Device))
+		if len(partitions)+len(extents) > most-8192 {
 			return nil, fmt.Errorf("%d partitions are too many", i)
 		}
 	}
 	group := append(name("default"), make([]byte, 12)...)
-	device := le.AppendUint64(nil, uint64(first/sector))
-	device = le.AppendUint64(device, 0) // alignment
-	device = le.AppendUint64(device, uint64(first+len(contents)))
-	device = append(append(device, name("super")...), 0, 0, 0, 0)
+	for i, d := range devices {
+		table = le.AppendUint64(table, first/sector)
+		table = le.AppendUint64(table, 0) // alignment
+		table = le.AppendUint64(table, uint64(ends[i]))
+		table = append(append(table, name(d)...), 0, 0, 0, 0)
+	}
 
-	tables := bytes.Join([][]byte{partitions, extents, group, device}, nil)
+	tables := bytes.Join([][]byte{partitions, extents, group, table}, nil)
 	h := make([]byte, 128)
 	copy(h, "0PLA")
 	le.PutUint16(h[4:], 10)
@@ -65,7 +98,7 @@ func Super(parts ...Image) ([]byte, error) {
 	sum := sha256.Sum256(tables)
 	copy(h[48:], sum[:])
 	off := 0
-	for i, t := range []struct{ size, entry int }{{len(partitions), 52}, {len(extents), 24}, {len(group), 48}, {len(device), 64}} {
+	for i, t := range []struct{ size, entry int }{{len(partitions), 52}, {len(extents), 24}, {len(group), 48}, {len(table), 64}} {
 		le.PutUint32(h[80+12*i:], uint32(off))
 		le.PutUint32(h[84+12*i:], uint32(t.size/t.entry))
 		le.PutUint32(h[88+12*i:], uint32(t.entry))
@@ -83,13 +116,13 @@ func Super(parts ...Image) ([]byte, error) {
 	sum = sha256.Sum256(g)
 	copy(g[8:], sum[:])
 
-	b := make([]byte, first, first+len(contents))
+	b := make([]byte, first)
 	for i := range 2 { // all is there twice
 		copy(b[geometry*(1+i):], g)
 		copy(b[metadata+most*i:], h)
 		copy(b[metadata+most*i+len(h):], tables)
 	}
-	return append(b, contents...), nil
+	return b, nil
 }
 
 // Sparse makes a sparse image of b, with blocks of 4 KiB and those of zeros left out, or cut into pieces as for a
