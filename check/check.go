@@ -98,6 +98,7 @@ type Voucher string
 const (
 	PhoneItself  Voucher = "the phone's own word"
 	PlatformFact Voucher = "AOSP's table"
+	Attested     Voucher = "hardware attestation" // of some phone at some time; not that it is this one, nor when
 )
 
 // A Gate stands between reach and effect.

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // ClassInfo is what is known of a public class of Android.
@@ -71,26 +72,37 @@ var moreInterfaces = map[string]string{
 
 // IsSubclass reports whether a class of Android's public API is, extends or implements another, as far as the table tells.
 func IsSubclass(descriptor, ancestor string) bool {
-	return isSubclass(classesTSV, descriptor, ancestor)
+	return descriptor == ancestor || isSubclass(publicSupers(), descriptor, ancestor)
 }
 
-// isSubclass walks the table's supers and interfaces, each class once, so that a cycle ends.
-func isSubclass(table, descriptor, ancestor string) bool {
+// publicSupers is supers of the whole table. It is asked for every method that an app calls and does not define.
+var publicSupers = sync.OnceValue(func() map[string][]string { return supers(classesTSV) })
+
+// supers returns the direct ancestors of every class of a table.
+func supers(table string) map[string][]string {
+	of := make(map[string][]string, strings.Count(table, "\n"))
+	for r := range all(table) {
+		class := r.next()
+		direct := add(nil, moreInterfaces[class])
+		direct = add(direct, r.next())
+		for f := range strings.SplitSeq(r.next(), ",") {
+			direct = add(direct, f)
+		}
+		of[class] = direct
+	}
+	return of
+}
+
+// isSubclass walks the supers and interfaces, each class once, so that a cycle ends.
+func isSubclass(supers map[string][]string, descriptor, ancestor string) bool {
 	var room [16]string // few classes have more ancestors: usually nothing is allocated
 	seen := append(room[:0], descriptor)
 	for i := 0; i < len(seen); i++ {
 		if seen[i] == ancestor {
 			return true
 		}
-		r, ok := first(table, seen[i])
-		if !ok {
-			continue
-		}
-		super, interfaces := r.next(), r.next()
-		seen = add(seen, moreInterfaces[seen[i]])
-		seen = add(seen, super)
-		for f := range strings.SplitSeq(interfaces, ",") {
-			seen = add(seen, f)
+		for _, s := range supers[seen[i]] {
+			seen = add(seen, s)
 		}
 	}
 	return false

@@ -32,6 +32,7 @@ const (
 	RoleGuard  Role = "guard"  // it asks who calls, or whether he may
 	RoleSource Role = "source" // it yields data of a kind
 	RoleSink   Role = "sink"   // it lets data out of the app
+	RoleInput  Role = "input"  // it yields what somebody far away says
 )
 
 // A Fact is what framework.txt says of one call.
@@ -48,6 +49,10 @@ type Fact struct {
 	When *When
 	// Named is the kind of effect instead if the path ends in a part that is fixed; nil if that is no matter.
 	Named *FactKind
+	// Taken, of an effect that redirects, is the argument that must be an intent which the outsider made and put into what comes
+	// in. With Handed it may also be the intent itself that came in.
+	Taken  int
+	Handed bool
 	// Implicit, of a sink, is the argument that must be an intent which names no component; 0 if that is no matter.
 	Implicit int
 	// Given, of a source, says that the platform hands the data to the app's override of the method, as this argument.
@@ -66,18 +71,23 @@ type When struct {
 
 // A FactKind is a kind of effect, guard or source.
 type FactKind struct {
+	Role  Role
 	ID    string
 	Words string
-	// Rank of an effect: "grave", "private" (hands out personal data), "slight" (a nuisance: at most weak).
+	// Rank of an effect: "grave", "private" (hands out personal data), "slight" (a nuisance: at most weak); of a
+	// sink: "far" (somebody far away gets it), "apps" (every app of the phone may); of an input, whence it comes: "network", "radio".
 	Rank string
 	CWE  int
+	// Redirects is set if the effect is that an intent of the outsider's goes on: see Fact.Taken.
+	Redirects bool
 	// Later names a gate that stands behind the call, in a part of the phone that no check of code sees.
 	Later string
 }
 
 type framework struct {
-	facts map[string][]Fact // by method name
-	kinds map[string]*FactKind
+	facts  map[string][]Fact // by method name
+	kinds  map[string]*FactKind
+	inputs []*FactKind
 }
 
 var frameworkOnce = sync.OnceValue(func() *framework {
@@ -94,9 +104,31 @@ func Facts(name string) []Fact { return frameworkOnce().facts[name] }
 // Kind returns a kind by its id, or nil.
 func Kind(id string) *FactKind { return frameworkOnce().kinds[id] }
 
+// Personal reports whether a source yields data that says something of the owner or of this very phone.
+func (k *FactKind) Personal() bool {
+	return k.Role == RoleSource && (k.Rank == "private" || k.Rank == "slight") && k.CWE == 200
+}
+
+// Inputs returns the kinds of what comes in from far away, in file order.
+func Inputs() []*FactKind { return frameworkOnce().inputs }
+
+//go:embed incoming-actions.tsv
+var incomingActionsText string
+
+var incomingActionsOnce = sync.OnceValue(func() map[string]*FactKind {
+	m := map[string]*FactKind{}
+	for _, f := range rows(incomingActionsText) {
+		m[f[0]] = Kind(f[1])
+	}
+	return m
+})
+
+// Incoming returns the kind of what the intent of an action carries from far away, or nil.
+func Incoming(action string) *FactKind { return incomingActionsOnce()[action] }
+
 // parseFramework reads the form that framework.txt describes at its head.
 func parseFramework(text string) (*framework, error) {
-	fw := &framework{map[string][]Fact{}, map[string]*FactKind{}}
+	fw := &framework{facts: map[string][]Fact{}, kinds: map[string]*FactKind{}}
 	var role Role
 	var kind *FactKind
 	for i, line := range strings.Split(text, "\n") {
@@ -111,11 +143,11 @@ func parseFramework(text string) (*framework, error) {
 				return nil, fail("a head wants a role and an id")
 			}
 			role = Role(f[0])
-			if role != RoleEffect && role != RoleGuard && role != RoleSource && role != RoleSink {
+			if role != RoleEffect && role != RoleGuard && role != RoleSource && role != RoleSink && role != RoleInput {
 				return nil, fail("no such role")
 			}
 			words, later, _ := strings.Cut(words, "; later:")
-			kind = &FactKind{ID: f[1], Words: strings.TrimSpace(words), Later: strings.TrimSpace(later)}
+			kind = &FactKind{Role: role, ID: f[1], Words: strings.TrimSpace(words), Later: strings.TrimSpace(later)}
 			for _, w := range f[2:] {
 				if n, ok := strings.CutPrefix(w, "cwe"); ok {
 					kind.CWE, _ = strconv.Atoi(n)
@@ -127,6 +159,9 @@ func parseFramework(text string) (*framework, error) {
 				return nil, fail("defined twice")
 			}
 			fw.kinds[kind.ID] = kind
+			if role == RoleInput {
+				fw.inputs = append(fw.inputs, kind)
+			}
 			continue
 		}
 		f := strings.Fields(line)
@@ -157,16 +192,19 @@ func parseFramework(text string) (*framework, error) {
 				}
 				fact.When = &When{v, strings.Split(f[k+2], ","), w == "action"}
 				k += 2
-			case (w == "implicit" || w == "given") && k+1 < len(f):
+			case (w == "implicit" || w == "given" || w == "taken" || w == "handed") && k+1 < len(f):
 				k++
 				v, err := strconv.Atoi(f[k])
 				if err != nil {
 					return nil, fail("not an argument")
 				}
-				if w == "given" {
+				switch w {
+				case "given":
 					fact.Given = v
-				} else {
+				case "implicit":
 					fact.Implicit = v
+				default:
+					fact.Taken, fact.Handed, kind.Redirects = v, w == "handed", true
 				}
 			case w == "granted" && k+1 < len(f):
 				k++
@@ -181,6 +219,9 @@ func parseFramework(text string) (*framework, error) {
 			default:
 				return nil, fail("what is " + strconv.Quote(w))
 			}
+		}
+		if fact.Named != nil && kind.Redirects {
+			fact.Named.Redirects = true
 		}
 		fw.facts[name] = append(fw.facts[name], fact)
 	}
@@ -231,22 +272,17 @@ var gesturesOnce = sync.OnceValue(func() map[string]bool {
 // The name of a method, "onKeyDown", stands for the overrides of components.
 func Gesture(name string) bool { return gesturesOnce()[name] }
 
-var carriedOnce = sync.OnceValue(func() []string {
-	var out []string
-	for _, f := range rows(carriedText) {
-		out = append(out, f[0])
-	}
-	return out
-})
+var carriedOnce = sync.OnceValue(func() [][]string { return rows(carriedText) })
 
-// Carried reports whether a class belongs to one of the framework's support libraries, of which apps carry a copy.
-func Carried(class string) bool {
+// Carried reports whether a class belongs to a library of which apps carry a copy and whose role is known: one that
+// stands between an app and the framework, or, with transport set, one that speaks to servers.
+func Carried(class string) (carried, transport bool) {
 	for _, p := range carriedOnce() {
-		if strings.HasPrefix(class, p) {
-			return true
+		if strings.HasPrefix(class, p[0]) {
+			return true, len(p) > 1
 		}
 	}
-	return false
+	return false, false
 }
 
 var virtualTablesOnce = sync.OnceValue(func() map[string][][]string {

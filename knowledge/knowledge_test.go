@@ -18,7 +18,9 @@ var tables = map[string]struct {
 }{
 	"permissions.tsv": {&permissionsTSV, 2}, "protected-broadcasts.tsv": {&broadcastsTSV, 3}, "classes.tsv": {&classesTSV, 5},
 	"methods.tsv": {&methodsTSV, 5}, "uids.tsv": {&uidsTSV, 5}, "setuid.tsv": {&setuidTSV, 6}, "devnodes.tsv": {&devnodesTSV, 5},
-	"cacerts.tsv": {&cacertsTSV, 3}, "signing-keys.tsv": {&keysTSV, 6}, "dialer-codes.tsv": {&dialerTSV, 5},
+	"cacerts.tsv": {&cacertsTSV, 3}, "signing-keys.tsv": {&keysTSV, 6}, "dialer-codes.tsv": {&dialerTSV, 5}, "neverallow.tsv": {&neverallowTSV, 7},
+	"avb.tsv": {&avbTSV, 4}, "device-power.tsv": {&devicePowerTSV, 3}, "root-tools.tsv": {&rootTSV, 3}, "sockets.tsv": {&socketsTSV, 3},
+	"attestation-roots.tsv": {&attestationRootsTSV, 4}, "attested-systems.tsv": {&attestedSystemsTSV, 2},
 }
 
 // Every file says where it comes from; date.txt is the newest of their dates.
@@ -348,7 +350,7 @@ func TestClass(t *testing.T) {
 		}
 	}
 	const cycle = "La;\tLb;\tLc;,La;\tclass\t\nLb;\tLa;\t-\tclass\t\nLc;\tLb;\tLb;\tinterface\t\n"
-	if isSubclass(cycle, "La;", "Lz;") || !isSubclass(cycle, "La;", "Lc;") {
+	if isSubclass(supers(cycle), "La;", "Lz;") || !isSubclass(supers(cycle), "La;", "Lc;") {
 		t.Error("a cycle of classes")
 	}
 	if !slices.ContainsFunc(slices.Collect(Methods("Landroid/content/Context;")), func(m MethodInfo) bool {
@@ -540,5 +542,14 @@ func BenchmarkIsSubclass(b *testing.B) {
 func BenchmarkHash(b *testing.B) {
 	for b.Loop() {
 		_ = hash()
+	}
+}
+
+func TestDevicePower(t *testing.T) {
+	for node, want := range map[string]string{"/dev/mem": "memory", "/dev/block/platform/x/by-name/boot": "storage", "/dev/block": "", "/dev/memory": "", "/dev/mali0": "design",
+		"/dev/input/event3": "input", "/dev/fm": ""} {
+		if got, _ := DevicePower(node); got != want {
+			t.Errorf("%s: %q, want %q", node, got, want)
+		}
 	}
 }

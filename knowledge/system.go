@@ -1,12 +1,17 @@
 package knowledge
 
 import (
+	_ "embed"
 	"iter"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 )
+
+//go:embed device-power.tsv
+var devicePowerTSV string
 
 // The Android versions that the tables of ids, modes and nodes sample, oldest first.
 var versions = []string{"4.4", "5.0", "5.1", "6.0", "7.0", "7.1", "8.0", "8.1", "9", "10", "11", "12", "12L", "13", "14", "15"}
@@ -98,6 +103,19 @@ var DeviceNodes = sync.OnceValue(func() []DeviceNode {
 	}
 	return nodes
 })
+
+// DevicePower returns what opening a device node gives by the table ("memory", "root", "storage", "modem", "input", "screen", "design")
+// and what the node is, or "" if the table does not know it.
+func DevicePower(node string) (power, what string) {
+	for r := range all(devicePowerTSV) {
+		pattern := r.next()
+		fits, _ := path.Match(pattern, node)
+		if prefix, deep := strings.CutSuffix(pattern, "*"); fits || deep && !strings.Contains(prefix, "*") && strings.HasPrefix(node, prefix) {
+			return r.next(), r.next()
+		}
+	}
+	return "", ""
+}
 
 // A SetuidFile is a file to which AOSP gives a setuid or setgid bit or capabilities.
 type SetuidFile struct {

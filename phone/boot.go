@@ -54,6 +54,11 @@ func (b *builder) readInit() {
 			}
 		}
 	}
+	for _, f := range b.ev.Under("/apex") { // perform_apex_config, since Android 12
+		if dir, ok := inModule(f.Path); ok && dir == "etc" && path.Ext(f.Path) == ".rc" {
+			r.load(f)
+		}
+	}
 	b.services(r.files)
 	b.launches()
 	b.findClassPaths(r.files)
@@ -273,7 +278,13 @@ func (b *builder) findClassPaths(files []initFile) {
 			}
 		}
 	}
-	for _, f := range b.ev.Under("/system/etc/classpaths") {
+	protos := b.ev.Under("/system/etc/classpaths")
+	for _, f := range b.ev.Under("/apex") {
+		if dir, ok := inModule(f.Path); ok && dir == "etc/classpaths" {
+			protos = append(protos, f)
+		}
+	}
+	for _, f := range protos {
 		data, ok := b.text(evidence.Init, f)
 		if !ok || path.Ext(f.Path) != ".pb" {
 			continue
@@ -283,7 +294,8 @@ func (b *builder) findClassPaths(files []initFile) {
 			b.classPath = append(b.classPath, e)
 		}
 	}
-	if !slices.ContainsFunc(b.classPath, func(e classPathEntry) bool { return e.boot }) {
+	// Each module names its own libraries only.
+	if !slices.ContainsFunc(b.classPath, func(e classPathEntry) bool { return e.boot && !strings.HasPrefix(e.path, "/apex/") }) {
 		b.compiledClassPath()
 	}
 	for _, e := range b.classPath {

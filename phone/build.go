@@ -40,6 +40,12 @@ func Build(ctx context.Context, ev *evidence.Evidence, progress func(evidence.Pr
 	b.readTrust()
 	b.readADBKeys()
 	b.readHosts()
+	b.readVerifiedBoot(ctx)
+	b.readAttestations()
+	b.readStart()
+	b.readDeviceNodes()
+	b.readPolicy()
+	b.readRootFiles()
 	b.isa = b.primaryISA()
 	b.cached = len(ev.Under("/data/dalvik-cache")) > 0
 	b.readApps(ctx, progress)
@@ -57,7 +63,7 @@ func Build(ctx context.Context, ev *evidence.Evidence, progress func(evidence.Pr
 }
 
 // kinds are the kinds of evidence, in the order of Phone.Coverage.
-var kinds = []evidence.Kind{evidence.Properties, evidence.Manifests, evidence.Signatures, evidence.Code, evidence.Permissions, evidence.Init, evidence.TrustStore}
+var kinds = []evidence.Kind{evidence.Properties, evidence.Manifests, evidence.Signatures, evidence.Code, evidence.Permissions, evidence.Init, evidence.TrustStore, evidence.VerifiedBoot, evidence.AttestedFacts, evidence.FileModes, evidence.Policy}
 
 // A builder is what is needed while a phone is built, and not afterwards.
 type builder struct {
@@ -161,6 +167,10 @@ type app struct {
 
 func (b *builder) readApps(ctx context.Context, progress func(evidence.Progress)) {
 	var apps []*app
+	modules := map[*evidence.File]bool{}
+	for _, a := range b.ev.Apexes() {
+		modules[a.File] = true
+	}
 	folders := map[string]bool{} // that hold an APK
 	for _, f := range b.ev.Files() {
 		if strings.HasPrefix(f.Path, "/recovery-ramdisk/") {
@@ -175,10 +185,7 @@ func (b *builder) readApps(ctx context.Context, progress func(evidence.Progress)
 			continue
 		}
 		pl, alone := placeOf(f.Path, b.phone.API), b.alone(f)
-		if !alone && path.Ext(f.Path) != ".apk" {
-			if e := path.Ext(f.Path); e == ".apex" || e == ".capex" {
-				b.apex(f)
-			}
+		if !alone && path.Ext(f.Path) != ".apk" || modules[f] {
 			continue
 		}
 		if alone && !isZip(f) {
@@ -195,7 +202,13 @@ func (b *builder) readApps(ctx context.Context, progress func(evidence.Progress)
 	orphans := b.orphans(folders)
 	jars := b.jars()
 	libs := make([]*Library, len(jars))
-	jobs := make([]func(), 0, len(apps)+len(jars))
+	b.phone.Modules = make([]*Module, len(b.ev.Apexes()))
+	jobs := make([]func(), 0, len(apps)+len(jars)+len(b.phone.Modules))
+	for i, a := range b.ev.Apexes() {
+		jobs = append(jobs, func() {
+			b.guarded(evidence.Manifests, a.File.Ref, func() { b.phone.Modules[i] = b.readModule(a) })
+		})
+	}
 	for _, a := range apps {
 		jobs = append(jobs, func() { b.guarded(evidence.Manifests, a.file.Ref, func() { b.readApp(a) }) })
 	}
@@ -220,6 +233,7 @@ func (b *builder) readApps(ctx context.Context, progress func(evidence.Progress)
 	if ctx.Err() != nil {
 		return
 	}
+	b.phone.Modules = slices.DeleteFunc(b.phone.Modules, func(m *Module) bool { return m == nil })
 	b.phone.Libraries = slices.DeleteFunc(libs, func(l *Library) bool { return l == nil })
 	b.collect(apps, orphans)
 }
@@ -262,6 +276,9 @@ func (b *builder) guarded(k evidence.Kind, at evidence.Ref, f func()) {
 // there is no phone at all.
 func (b *builder) alone(f *evidence.File) bool {
 	roots := b.ev.Roots()
+	if _, ok := inModule(f.Path); ok {
+		return false
+	}
 	if len(roots) == 0 {
 		return true
 	}
@@ -283,12 +300,6 @@ func (b *builder) alone(f *evidence.File) bool {
 func isZip(f *evidence.File) bool {
 	data, err := f.Data()
 	return err == nil && len(data) > 4 && data[0] == 'P' && data[1] == 'K'
-}
-
-// apex notes a module whose contents lie in an image.
-func (b *builder) apex(f *evidence.File) {
-	b.listed(evidence.Manifests)
-	b.failed(evidence.Manifests, evidence.Gap{At: f.Ref, Reason: evidence.Unsupported, Detail: "the apps and libraries in this APEX's image are not read by this version"})
 }
 
 // pointer notes an APK in whose place git-LFS left a pointer.
@@ -487,6 +498,7 @@ func (b *builder) sign(p *Package, z *apk.Zip) {
 	}
 	for _, c := range signers {
 		p.Signature.Signers = append(p.Signature.Signers, Signer{SHA256: hexOf(c.SHA256), Subject: c.Subject})
+		p.Signature.Certificates = append(p.Signature.Certificates, string(c.Certificate))
 	}
 }
 

@@ -318,7 +318,7 @@ func (b *builder) jars() []jar {
 			j.at = f.Ref
 		}
 	}
-	known := slices.ContainsFunc(b.classPath, func(e classPathEntry) bool { return e.boot })
+	known := slices.ContainsFunc(b.classPath, func(e classPathEntry) bool { return e.boot && !strings.HasPrefix(e.path, "/apex/") })
 	out := make([]jar, 0, len(byPath))
 	for _, j := range byPath {
 		if !known && j.name == "" && !j.server && path.Dir(j.path) == "/system/framework" && !b.compiledBeside(j.path) {

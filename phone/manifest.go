@@ -101,6 +101,8 @@ func readManifest(root *apk.Node, res *apk.Resources, at evidence.Ref, api int) 
 			if name, _ := r.text(n, "name"); name != "" {
 				m.protects = append(m.protects, name)
 			}
+		case "restrict-update":
+			p.OnlyUpdate, _ = r.text(n, "hash")
 		case "overlay":
 			p.Overlay, _ = r.text(n, "targetPackage")
 		}

@@ -13,10 +13,9 @@
 //
 // # Not read
 //
-// Dalvik code is found here and read by package program. Native code, SELinux policy and images are not
-// read, nor what the running phone kept under /data: packages.xml, runtime grants, settings. So Granted is what the
-// platform would give a fresh phone. The images in APEX files are gaps. Who holds a role (dialer, installer)
-// is not known. Without framework-res.apk and other resource packages, references that lead into them keep
+// Dalvik code is found here and read by package program. Native code is not read, of images that hold no files only what
+// Verified Boot and the boot images' headers say, and of what the running phone kept under /data nothing: packages.xml, runtime
+// grants, settings. So Granted is what the platform would give a fresh phone. Who holds a role (dialer, installer) is not known. Without framework-res.apk and other resource packages, references that lead into them keep
 // their defaults. ro.hardware is the boot loader's: an import of init that names it leads to every file that fits.
 package phone
 
@@ -38,6 +37,7 @@ type Phone struct {
 
 	Properties []Property // resolved, by name
 	Packages   []*Package // by name, then path
+	Modules    []*Module  // by path
 	Libraries  []*Library // shared Java libraries and JARs of the class paths, by path
 	Services   []Service  // init services, by name
 	Actions    []Action   // init actions in file order
@@ -45,6 +45,14 @@ type Phone struct {
 	Trust      []Certificate
 	ADBKeys    []ADBKey
 	Hosts      []Host
+	// VerifiedBoot is what the bootloader and the system check the phone's software against.
+	VerifiedBoot VerifiedBoot
+	// Attestations are what the secure hardware of a phone, which may be this one, says of it; by address.
+	Attestations []*Attestation
+	Start        Start
+	RootFiles    []RootFile   // by path
+	Policy       *Policy      // nil if it is not there or was not read
+	DeviceNodes  []DeviceNode // those rules that hold, in the order of ueventd's files and init's commands
 
 	Coverage []evidence.Coverage // one for each kind of evidence, in the order of the kinds
 
@@ -100,7 +108,10 @@ type Package struct {
 	HasCode    bool   // as the manifest says
 	AppClass   string // descriptor of the Application class, "" if none
 	Overlay    string // package it overlays, "" if none
-	Core       bool   // coreApp
+	// OnlyUpdate is the SHA-512 of the one update that the phone takes for an app of its image (restrict-update,
+	// PackageManagerService since API 25); "" if any of the same signer will do.
+	OnlyUpdate string
+	Core       bool // coreApp
 
 	Signature Signature
 	Requested []string // permissions asked for, sorted
@@ -145,6 +156,8 @@ type Signature struct {
 	Schemes []string // "v1", "v2", "v3", "v3.1"
 	Signers []Signer
 	Problem string
+	// Certificates are those of Signers, as they lie in the APK.
+	Certificates []string
 }
 
 // A Signer is a certificate.

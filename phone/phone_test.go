@@ -404,7 +404,7 @@ func smallPhone(t testing.TB) *evidence.Evidence {
 		"system/app/Link/Link.apk":               "-> /system/app/Nowhere/Nowhere.apk",
 		"system/priv-app/Priv/Priv.apk":          pack(t, plain("com.oem.priv", `<uses-permission android:name="android.permission.REBOOT"/><permission android:name="com.oem.P" android:protectionLevel="signature"/><protected-broadcast android:name="com.oem.DONE"/>`, `android:hasCode="false"`)),
 		"system/media/Hidden.apk":                pack(t, plain("com.oem.hidden", `<protected-broadcast android:name="com.oem.HIDDEN"/>`, ``), "classes.dex", "dex"),
-		"vendor/overlay/Over.apk":                pack(t, plain("com.oem.over", `<overlay android:targetPackage="com.android.gone"/>`, `android:hasCode="false"`)),
+		"vendor/overlay/Over.apk":                pack(t, plain("com.oem.over", `<restrict-update android:hash="abcd"/><overlay android:targetPackage="com.android.gone"/>`, `android:hasCode="false"`)),
 		"vendor/etc/x":                           "x",
 		"system/framework/core.jar":              pack(t, plain("x", ``, ``), "classes.dex", "dex core"),
 		"system/framework/lib.jar":               pack(t, plain("x", ``, ``)),
@@ -422,6 +422,9 @@ func TestSmallPhone(t *testing.T) {
 	p := Build(context.Background(), smallPhone(t), nil)
 	if p.API != 28 || p.Device.Brand != "Oem" || p.Device.Model != "M 1" {
 		t.Errorf("API %d, %+v", p.API, p.Device)
+	}
+	if k := p.Package("com.oem.over"); k.OnlyUpdate != "abcd" || k.Overlay != "com.android.gone" {
+		t.Errorf("overlay %+v", k)
 	}
 	var got []string
 	for _, k := range p.Packages {

@@ -65,8 +65,8 @@ func (b *builder) readTrust() {
 	})
 }
 
-// adbKeyFiles are where adbd looks for keys (daemon/auth.cpp).
-var adbKeyFiles = []string{"/adb_keys", "/product/etc/security/adb_keys", "/data/misc/adb/adb_keys"}
+// adbKeyFiles are where adbd looks for keys (daemon/auth.cpp), that of the recovery system in its own ramdisk.
+var adbKeyFiles = []string{"/adb_keys", "/product/etc/security/adb_keys", "/data/misc/adb/adb_keys", "/boot-ramdisk/adb_keys", "/recovery-ramdisk/adb_keys"}
 
 func (b *builder) readADBKeys() {
 	for _, name := range adbKeyFiles {

@@ -31,6 +31,32 @@ type Diff struct {
 	B      DiffSide            `json:"b"`
 	Same   bool                `json:"same"` // nothing that was compared differs
 	Areas  map[string]DiffArea `json:"areas"`
+	// Conformance counts the files of each partition that both have: how far B is what A is.
+	Conformance []DiffConformance `json:"conformance"`
+}
+
+// A DiffConformance counts the files of one partition.
+type DiffConformance struct {
+	Partition string `json:"partition"`
+	Same      int    `json:"same"`
+	Changed   int    `json:"changed"`
+	Added     int    `json:"added"`   // only in B
+	Removed   int    `json:"removed"` // only in A
+	Unseen    int    `json:"unseen"`  // in both, and could not be read in one
+}
+
+// String says the counts in words.
+func (c DiffConformance) String() string {
+	s := fmt.Sprintf("files of %s: %d the same", c.Partition, c.Same)
+	for _, x := range []struct {
+		n    int
+		what string
+	}{{c.Changed, "not the same"}, {c.Added, "only in B"}, {c.Removed, "only in A"}, {c.Unseen, "not compared"}} {
+		if x.n > 0 {
+			s += fmt.Sprintf(", %d %s", x.n, x.what)
+		}
+	}
+	return s
 }
 
 // A DiffSide is one of two phones that are compared.
@@ -79,7 +105,7 @@ type DiffFactChange struct {
 
 // NewDiff makes the wire form of what differs between two scans.
 func NewDiff(a, b Scan, d *verdict.Difference) *Diff {
-	out := &Diff{Schema: DiffSchema, Tool: Tool{a.Version, a.Commit, knowledge.Hash(), knowledge.Date()}, A: diffSide(a), B: diffSide(b), Same: d.Same(), Areas: map[string]DiffArea{}}
+	out := &Diff{Schema: DiffSchema, Tool: Tool{a.Version, a.Commit, knowledge.Hash(), knowledge.Date()}, A: diffSide(a), B: diffSide(b), Same: d.Same(), Areas: map[string]DiffArea{}, Conformance: []DiffConformance{}}
 	for _, area := range d.Areas {
 		w := DiffArea{diffItems(area.Added), []DiffChange{}, diffItems(area.Removed), area.Uncompared, list(area.UnseenA), list(area.UnseenB)}
 		for _, c := range area.Changed {
@@ -90,6 +116,9 @@ func NewDiff(a, b Scan, d *verdict.Difference) *Diff {
 			w.Changed = append(w.Changed, x)
 		}
 		out.Areas[area.Name] = w
+	}
+	for _, c := range d.Conformance {
+		out.Conformance = append(out.Conformance, DiffConformance(c))
 	}
 	return out
 }
@@ -153,7 +182,7 @@ var areaWords = []struct{ name, title, more, one, several string }{
 	{"files", "Files", "by folder", "file", "files"},
 }
 
-// summary says in a line for each area how much differs.
+// summary says in a line for each area how much differs, and for each partition how many of its files.
 func (d *Diff) summary() (lines []string) {
 	for _, w := range areaWords {
 		a := d.Areas[w.name]
@@ -173,6 +202,9 @@ func (d *Diff) summary() (lines []string) {
 			}
 			lines = append(lines, word+": "+strings.Join(parts, ", "))
 		}
+	}
+	for _, c := range d.Conformance {
+		lines = append(lines, c.String())
 	}
 	return lines
 }

@@ -95,7 +95,7 @@ func TestDiffJSON(t *testing.T) {
 	if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a", "areas", "b", "same", "schema", "tool"}; !slices.Equal(slices.Sorted(maps.Keys(doc)), want) || doc["schema"] != "gifthorse.diff/1" || doc["same"] != false {
+	if want := []string{"a", "areas", "b", "conformance", "same", "schema", "tool"}; !slices.Equal(slices.Sorted(maps.Keys(doc)), want) || doc["schema"] != "gifthorse.diff/1" || doc["same"] != false {
 		t.Errorf("the keys are %v", slices.Sorted(maps.Keys(doc)))
 	}
 	area := doc["areas"].(map[string]any)["apps"].(map[string]any)

@@ -41,6 +41,7 @@ type Report struct {
 	Findings      []Finding      `json:"findings"`
 	Indicators    []Indicator    `json:"indicators"`
 	Apps          []App          `json:"apps"`
+	Modules       []Module       `json:"modules"`
 	Conversations []Conversation `json:"conversations"`
 	Gaps          []Gap          `json:"gaps"`
 	Coverage      []Coverage     `json:"coverage"`
@@ -176,6 +177,19 @@ type App struct {
 	Privileged  bool     `json:"privileged"`
 }
 
+// A Module is a part of the system that comes as a file of its own (APEX).
+type Module struct {
+	Name     string   `json:"name"`
+	Version  int64    `json:"version"`
+	Path     string   `json:"path"`
+	Mount    string   `json:"mount"` // "" if the phone does not use it
+	SHA256   string   `json:"sha256"`
+	Verified bool     `json:"verified"` // its image is the one that its key signed
+	Key      string   `json:"key"`
+	Problem  string   `json:"problem"`
+	Signers  []string `json:"signers"` // of the container
+}
+
 // A Conversation is what the phone was seen to say on the network.
 type Conversation struct {
 	Transport string `json:"transport"`
@@ -238,6 +252,7 @@ func New(s Scan) *Report {
 		Findings:      []Finding{},
 		Indicators:    []Indicator{},
 		Apps:          []App{},
+		Modules:       []Module{},
 		Conversations: []Conversation{},
 		Gaps:          []Gap{},
 		Coverage:      []Coverage{},
@@ -249,9 +264,19 @@ func New(s Scan) *Report {
 		for _, p := range s.Phone.Packages {
 			files = append(files, p.File)
 		}
+		for _, m := range s.Phone.Modules {
+			files = append(files, m.File)
+		}
 		hashes = sums(files, nil)
 		for _, p := range s.Phone.Packages {
 			r.Apps = append(r.Apps, app(p, hashes))
+		}
+		for _, m := range s.Phone.Modules {
+			x := Module{m.Name, m.Version, m.File.Path, m.Mount, hashes[m.File], m.Verified, m.Key, m.Problem, []string{}}
+			for _, c := range m.Package.Signers {
+				x.Signers = append(x.Signers, c.SHA256)
+			}
+			r.Modules = append(r.Modules, x)
 		}
 	}
 	sorted := slices.Clone(s.Findings)

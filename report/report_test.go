@@ -271,7 +271,7 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	has("the report", m, "schema tool inputs device decision answers findings indicators apps conversations gaps coverage limits")
+	has("the report", m, "schema tool inputs device decision answers findings indicators apps modules conversations gaps coverage limits")
 	has("tool", m["tool"], "version commit knowledge_sha256 knowledge_date")
 	has("inputs", m["inputs"], "name kind sha256 size")
 	has("device", m["device"], "brand model fingerprint android patch build_type")

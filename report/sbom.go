@@ -20,7 +20,7 @@ import (
 )
 
 // SBOM writes what a phone holds as a bill of materials in the form of CycloneDX 1.6 (ECMA-424), JSON: the
-// platform, apps, shared Java libraries, native libraries, what init's services start, and kernels that lie in boot
+// platform, apps, modules (APEX), shared Java libraries, native libraries, what init's services start, and kernels that lie in boot
 // images, with SHA-256, version, place on the phone and, as properties whose names begin with "gifthorse:", who signed them.
 // There is no time stamp, and the serial number follows from the hashes of the inputs: the same input gives the same
 // bytes. Files are hashed on all cores.
@@ -96,6 +96,9 @@ func (b *materials) phone(ph *phone.Phone) {
 	for _, p := range ph.Packages {
 		files = append(files, p.File)
 	}
+	for _, m := range ph.Modules {
+		files = append(files, m.File)
+	}
 	for _, l := range ph.Libraries {
 		files = append(files, l.File)
 	}
@@ -138,6 +141,13 @@ func (b *materials) phone(ph *phone.Phone) {
 			version = fmt.Sprint(a.VersionCode)
 		}
 		b.add(a.Package, version, a.Path, cyclonedx.Component{Type: cyclonedx.ComponentTypeApplication, Hashes: b.hashes(p.File)}, props...)
+	}
+	for _, m := range ph.Modules {
+		props := []string{"kind", "module", "mounted-at", m.Mount, "image-key", m.Key, "image-verified", fmt.Sprint(m.Verified), "problem", m.Problem}
+		for _, c := range m.Package.Signers {
+			props = append(props, "signer", strings.TrimSpace(c.SHA256+" "+c.Subject))
+		}
+		b.add(m.Name, fmt.Sprint(m.Version), m.File.Path, cyclonedx.Component{Type: cyclonedx.ComponentTypePlatform, Hashes: b.hashes(m.File)}, props...)
 	}
 	for _, l := range ph.Libraries {
 		b.add(l.Name, "", l.Path, cyclonedx.Component{Type: cyclonedx.ComponentTypeLibrary, Hashes: b.hashes(l.File)}, "kind", "java")

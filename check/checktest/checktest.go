@@ -24,6 +24,15 @@
 //     it the seed is "platform" for an app that shares a uid android.uid.*, and for the package android; else it is
 //     the first two labels of the package's name: apps of com.oem share a signer.
 //   - A file that begins with make: "Some CA" becomes a self-signed certificate of that name, in PEM.
+//   - A file that begins with the line "make: vbmeta" becomes a signed list of digests, of what the other lines say: key SEED (else it is not
+//     signed), flags N, after N (flags set after it was signed), rollback N, chain PARTITION SEED, hash PARTITION or hashtree
+//     PARTITION of the file PARTITION.img beside it; with more words, of these words and a line feed.
+//   - A file that begins with the line "make: attestation" becomes a chain of key attestation, in PEM, of what the other lines say: root SEED
+//     (else one that stands in for a published root: only these tests take it for one), version N, level software, tee or strongbox,
+//     state verified, self-signed, unverified or failed, unlocked, bootkey SEED, boothash FILE ... (of vbmeta structures beside it),
+//     brand, device, name, manufacturer or model TEXT, android, patch, vendorpatch or bootpatch N, made DAY, purpose N, spoiled (a
+//     signature is damaged), below (what follows says what the attested key signed in turn).
+//   - A file that begins with the line "make: boot" becomes a boot image without a kernel, whose command line is the next line.
 //   - A file "PATH ->" becomes a symbolic link to what its text says.
 //   - Every other file is written as it is, without the expectations at the ends of its lines.
 //
@@ -49,7 +58,8 @@
 //
 // # Not written
 //
-// Native code, DEX outside of its APK or JAR, file modes and owners, images.
+// Native code, DEX outside of its APK or JAR, images of file systems. Owners and modes of files are not set, but they can stand in a list as
+// AOSP's build makes it, in META/filesystem_config.txt: path, uid, gid, mode, capabilities=N.
 package checktest
 
 import (
@@ -159,6 +169,7 @@ func (p *textPhone) run(c *check.Check, dir string, a *txtar.Archive, r *renamer
 	}
 	defer ev.Close()
 	ph := phone.Build(ctx, ev, nil)
+	publish(ph)
 	pr := program.Build(ctx, ph, nil)
 	once := func() (fs []check.Finding, lines []string) {
 		if e := c.Run(check.NewPass(ctx, c, ph, pr, func(f check.Finding) { fs = append(fs, f) })); e != nil {

@@ -1,6 +1,8 @@
 package checktest
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/pem"
 	"encoding/xml"
 	"errors"
@@ -16,6 +18,7 @@ import (
 	"gifthorse/evidence"
 	"gifthorse/format/apk"
 	assemble "gifthorse/internal/make"
+	"gifthorse/internal/verity"
 
 	"golang.org/x/tools/txtar"
 )
@@ -118,7 +121,82 @@ func layOut(a *txtar.Archive) (*layout, error) {
 		l.order = append(l.order, name)
 		l.files[name] = data
 	}
+	for _, name := range l.order {
+		if text, ok := strings.CutPrefix(string(l.files[name]), bootMark); ok {
+			l.files[name] = assemble.Boot(strings.TrimSpace(text))
+		}
+	}
+	for _, name := range l.order {
+		if text, ok := strings.CutPrefix(string(l.files[name]), vbmetaMark); ok {
+			var err error
+			if l.files[name], err = l.vbmeta(name, text); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	for _, name := range l.order { // behind vbmeta, whose digest they may state
+		if text, ok := strings.CutPrefix(string(l.files[name]), attestationMark); ok {
+			var err error
+			if l.files[name], err = l.attestation(name, text); err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
 	return l, nil
+}
+
+const (
+	vbmetaMark = "make: vbmeta\n"
+	bootMark   = "make: boot\n"
+)
+
+// vbmeta makes a list of digests of what the lines of a file say.
+func (l *layout) vbmeta(name, text string) ([]byte, error) {
+	var v assemble.VBMeta
+	for line := range strings.Lines(text) {
+		w := strings.Fields(line)
+		if len(w) == 0 || w[0][0] == '#' {
+			continue
+		}
+		if len(w) < 2 || len(w) < 3 && w[0] == "chain" {
+			return nil, fmt.Errorf("a line of vbmeta wants more words: %s", line)
+		}
+		number, err := strconv.ParseUint(w[1], 0, 32)
+		image, ok := l.files[path.Join(path.Dir(name), w[1]+".img")]
+		if len(w) > 2 {
+			image, ok = []byte(strings.Join(w[2:], " ")+"\n"), true
+		}
+		switch w[0] {
+		case "key":
+			v.Seed, err = w[1], nil
+		case "chain":
+			v.Descriptors, err = append(v.Descriptors, assemble.AVBChain(w[1], w[2])), nil
+		case "flags":
+			v.Flags = uint32(number)
+		case "after":
+			v.After = uint32(number)
+		case "rollback":
+			v.Rollback = number
+		case "hash", "hashtree":
+			if !ok { // the image is not given, only its digest
+				image = []byte("not given")
+			}
+			d := assemble.AVBHash(w[1], image)
+			if err = nil; w[0] == "hashtree" {
+				var root []byte
+				if _, root, err = verity.Tree(bytes.NewReader(image), int64(len(image)), 4096, nil, sha256.New()); err == nil {
+					d = assemble.AVBHashtree(w[1], len(image), root)
+				}
+			}
+			v.Descriptors = append(v.Descriptors, d)
+		default:
+			return nil, fmt.Errorf("vbmeta has no %q", w[0])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return v.Bytes(), nil
 }
 
 // plain returns a text file as the phone has it.

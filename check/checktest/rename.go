@@ -110,6 +110,22 @@ func rename(p *textPhone) (*txtar.Archive, *renamer, error) {
 			data = r.smali(data)
 		case ext == ".xml":
 			data = r.xml(data, !strings.Contains(f.Name, "/res/values/"))
+		case strings.HasPrefix(data, strings.TrimSpace(bootMark)): // words of the kernel's
+		case strings.HasPrefix(data, strings.TrimSpace(vbmetaMark)):
+			data = keySeed.ReplaceAllStringFunc(data, func(m string) string {
+				i := strings.LastIndexByte(m, ' ') + 1
+				return m[:i] + r.word(m[i:])
+			})
+		case strings.HasPrefix(data, strings.TrimSpace(attestationMark)):
+			data = attestedName.ReplaceAllStringFunc(data, func(m string) string {
+				word, name, _ := strings.Cut(m, " ")
+				return word + " " + words.ReplaceAllStringFunc(name, func(w string) string {
+					if r.bare[w] || word == "root" && w != publishedRoot {
+						return r.word(w)
+					}
+					return w
+				})
+			})
 		case makeLine.MatchString(data):
 			data = "make:" + r.tokens(strings.TrimPrefix(data, "make:"))
 		case path.Base(f.Name) == "key" && holder(all, f.Name) != nil:
@@ -135,6 +151,7 @@ var (
 	serviceLine = regexp.MustCompile(`(?m)^\s*service\s+(\S+)\s+(\S+)`)
 	productLine = regexp.MustCompile(`(?m)^ro\.(?:product|build)\.(?:\w+\.)?(?:brand|manufacturer|model|name|device|product)=(.*)$`)
 	words       = regexp.MustCompile(`[A-Za-z0-9_]+`)
+	keySeed     = regexp.MustCompile(`(?m)^(?:key|chain \S+) \w+`)
 	// What tokens passes over: escapes of texts and of XML, and formats.
 	tokenOrEscape = regexp.MustCompile(`\\u[0-9a-fA-F]{4}|\\.|%[-+#0-9.$]*[a-zA-Z]|&#?\w+;|[A-Za-z0-9_]+`)
 	nameOrEscape  = regexp.MustCompile(`\\u[0-9a-fA-F]{4}|\\.|%[-+#0-9.$]*[a-zA-Z]|&#?\w+;|[A-Za-z0-9_][\w$-]*(?:\.[\w$-]+)+|[A-Za-z0-9_]+`)
