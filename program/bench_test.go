@@ -13,12 +13,7 @@ import (
 func benchPhone(b *testing.B) (*phone.Phone, int64) {
 	ph := theApp(seeds(b)[0])
 	if file := "../../shared/phones/wolder.zip"; exists(file) {
-		ev, err := evidence.Open(context.Background(), []string{file}, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { ev.Close() })
-		ph = phone.Build(context.Background(), ev, nil)
+		ph = openPhone(b, file)
 	}
 	var size int64
 	for _, p := range ph.Packages {
@@ -35,6 +30,16 @@ func benchPhone(b *testing.B) (*phone.Phone, int64) {
 	b.SetBytes(size)
 	b.ResetTimer()
 	return ph, size
+}
+
+func openPhone(b *testing.B, file string) *phone.Phone {
+	b.Helper()
+	ev, err := evidence.Open(context.Background(), []string{file}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { ev.Close() })
+	return phone.Build(context.Background(), ev, nil)
 }
 
 func exists(file string) bool { _, err := os.Stat(file); return err == nil }

@@ -119,6 +119,7 @@ func (p *Program) scanDEX(i uint32) (s Stats) {
 		}
 	}
 	b.first[m1-m0] = uint32(len(b.calls))
+	b.calls, b.news = slices.Clone(b.calls), slices.Clone(b.news) // without the room that growing left
 	return s
 }
 
@@ -130,14 +131,14 @@ func (p *Program) callsOf(m MethodID) []call {
 	return b.calls[b.first[k]:b.first[k+1]]
 }
 
-// anyWorthwhile reports whether one of an app's components reaches something of interest.
-func (p *Program) anyWorthwhile(sp int, what reaches) bool {
+// anyReaches returns what an app's components reach.
+func (p *Program) anyReaches(sp int) (what reaches) {
 	for _, c := range p.spaces[sp].pkg.Components {
-		if id := p.find(sp, p.syms.ids[c.Name]); id != 0 && c.Enabled && p.worthwhile(id, what) {
-			return true
+		if id := p.find(sp, p.syms.ids[c.Name]); id != 0 && c.Enabled {
+			what |= p.classReaches(id)
 		}
 	}
-	return false
+	return what
 }
 
 // newExtern looks up what is known of a method of the platform. Of a support library's class, what is known of the
@@ -165,11 +166,17 @@ func (p *Program) externFacts(class, sel Sym) extern {
 		}
 		if f.Class == cls || knowledge.IsSubclass(cls, f.Class) || f.Class == "Landroid/os/Binder;" && strings.HasSuffix(cls, "$Stub;") {
 			e.facts = append(e.facts, f)
-			switch f.Role {
-			case knowledge.RoleEffect, knowledge.RoleSink:
+			switch {
+			case f.Role == knowledge.RoleEffect, f.Role == knowledge.RoleSink && p.whole:
 				e.reaches |= reachesEffect
-			case knowledge.RoleSource:
+			case f.Role == knowledge.RoleSink && f.Kind.Rank != "":
+				e.reaches |= reachesOut
+			case f.Role == knowledge.RoleSource:
 				e.reaches |= reachesSource
+			case f.Role == knowledge.RoleInput:
+				e.reaches |= reachesInput
+			case f.Role == knowledge.RoleGuard && whoCalls(f.Kind.ID):
+				e.reaches |= reachesGuard
 			}
 		}
 	}
@@ -178,6 +185,11 @@ func (p *Program) externFacts(class, sel Sym) extern {
 		e.absent = true
 	}
 	return e
+}
+
+// whoCalls reports whether a kind of guard asks about the caller.
+func whoCalls(kind string) bool {
+	return kind == "permission" || kind == "identity" || kind == "process" || kind == "signature"
 }
 
 // platformName reports whether a class has a name of the platform's, so that AOSP's tables, which leave out what
@@ -237,6 +249,10 @@ type reaches uint8
 const (
 	reachesEffect reaches = 1 << iota
 	reachesSource         // personal data
+	reachesInput          // what comes in from far away: the answer of a server
+	reachesOut            // the network, or a text message
+	reachesOther          // another component, of any app
+	reachesGuard          // a question who calls, or whether he may
 )
 
 // relevance marks the methods from which a call of interest can be reached. Walking back from the few effects is what makes a whole phone cheap:
@@ -248,29 +264,44 @@ func (p *Program) relevance() {
 	p.relevant = make([]reaches, len(p.methods))
 	// Libraries first, one after the other, for they call each other: an app's call into one is of interest if
 	// the library's method is. Apps do not see each other, so they can go side by side.
-	of := func(i int) {
-		p.spaceRelevance(i, reachesEffect)
-		p.spaceRelevance(i, reachesSource)
-	}
 	for i := range p.spaces {
 		if p.spaces[i].lib != nil {
-			of(i)
+			p.spaceRelevance(i)
 		}
 	}
 	parallel(len(p.spaces), func(i int) {
 		if p.spaces[i].lib == nil {
-			of(i)
+			p.spaceRelevance(i)
 		}
 	})
 }
 
-func (p *Program) spaceRelevance(sp int, what reaches) {
+func (p *Program) spaceRelevance(sp int) {
 	type key struct{ class, sel Sym }
-	callers := map[key][]MethodID{} // who calls a method, as resolved upwards
-	news := map[Sym][]MethodID{}    // who creates an object of a class
+	refs, calls := 0, 0
+	for _, i := range p.spaces[sp].dexes {
+		refs += len(p.dexes[i].sels)
+		calls += len(p.bodies[i].calls)
+	}
+	numbers := make(map[key]uint32, refs) // from 0, in the order in which the methods are met
+	number := func(class, sel Sym) uint32 {
+		k := key{class, sel}
+		n, ok := numbers[k]
+		if !ok {
+			n = uint32(len(numbers))
+			numbers[k] = n
+		}
+		return n
+	}
+	type edge struct {
+		to   uint32 // number of the method that is called, as resolved upwards
+		from MethodID
+	}
+	edges := make([]edge, 0, calls)
+	news := map[Sym][]MethodID{} // who creates an object of a class
 	var work, starters []MethodID
-	mark := func(m MethodID) {
-		if p.relevant[m]&what == 0 {
+	mark := func(m MethodID, what reaches) {
+		if p.relevant[m]|what != p.relevant[m] {
 			p.relevant[m] |= what
 			work = append(work, m)
 		}
@@ -281,36 +312,37 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 			continue
 		}
 		m0, m1 := p.classes[d.classes[0]].methods[0], p.classes[d.classes[1]-1].methods[1]
-		refKey := make([]key, len(d.sels))
-		for k := range refKey {
-			if t := d.targets[k]; t.method != 0 {
-				refKey[k] = key{p.classes[p.methods[t.method].class].name, d.sels[k]}
-			} else {
-				refKey[k] = key{d.typeSym(d.Method(uint32(k)).Class), d.sels[k]}
-			}
-		}
+		called := make([]uint32, len(d.sels)) // by method index: one more than its number; 0 before its first call
 		for m := m0; m < m1; m++ {
-			var last key
+			var last uint32
 			for _, c := range p.callsOf(m) {
 				if c.ref >= uint32(len(d.targets)) {
-					mark(m) // quickened: what it calls cannot be told from the reference
+					mark(m, reachesEffect|reachesSource) // quickened: what it calls cannot be told from the reference
 					continue
 				}
 				t := d.targets[c.ref]
 				if t.method == 0 {
 					x := &p.externs[t.extern]
-					if x.reaches&what != 0 {
-						mark(m)
-					}
+					mark(m, x.reaches)
 					if x.model.starts {
+						mark(m, reachesOther)
 						starters = append(starters, m)
 					}
-				} else if p.dexes[p.methods[t.method].dex].space != sp && p.relevant[t.method]&what != 0 {
-					mark(m)
+				} else if p.dexes[p.methods[t.method].dex].space != sp {
+					mark(m, p.relevant[t.method])
 				}
-				if k := refKey[c.ref]; k != last {
-					callers[k] = append(callers[k], m)
-					last = k
+				n := called[c.ref]
+				if n == 0 {
+					class := d.typeSym(d.Method(c.ref).Class)
+					if t.method != 0 {
+						class = p.classes[p.methods[t.method].class].name
+					}
+					n = number(class, d.sels[c.ref]) + 1
+					called[c.ref] = n
+				}
+				if n != last {
+					edges = append(edges, edge{n - 1, m})
+					last = n
 				}
 			}
 		}
@@ -318,21 +350,43 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 			news[n.class] = append(news[n.class], n.method)
 		}
 	}
-	seen := map[key]bool{}
-	seenNew := map[Sym]bool{}
-	var up func(name, sel Sym)
-	up = func(name, sel Sym) {
-		if name == 0 || seen[key{name, sel}] {
+	// In the order of what is called: the callers of number n are callers[first[n]:first[n+1]].
+	first := make([]uint32, len(numbers)+1)
+	for _, e := range edges {
+		first[e.to]++
+	}
+	for n := range len(numbers) {
+		first[n+1] += first[n]
+	}
+	callers := make([]MethodID, len(edges))
+	for _, e := range slices.Backward(edges) {
+		first[e.to]--
+		callers[first[e.to]] = e.from
+	}
+	seen := make([]reaches, len(numbers)) // by number
+	seenNew := map[Sym]reaches{}
+	var up func(name, sel Sym, what reaches)
+	up = func(name, sel Sym, what reaches) {
+		if name == 0 {
 			return
 		}
-		seen[key{name, sel}] = true
-		for _, m := range callers[key{name, sel}] {
-			mark(m)
+		n := number(name, sel)
+		if int(n) >= len(seen) {
+			seen = append(seen, 0)
+		}
+		if seen[n]|what == seen[n] {
+			return
+		}
+		seen[n] |= what
+		if int(n) < len(first)-1 {
+			for _, m := range callers[first[n]:first[n+1]] {
+				mark(m, what)
+			}
 		}
 		if c := p.find(sp, name); c != 0 {
-			up(p.classes[c].supSym, sel)
+			up(p.classes[c].supSym, sel, what)
 			for _, f := range p.classes[c].ifaces {
-				up(f, sel)
+				up(f, sel, what)
 			}
 		}
 	}
@@ -340,10 +394,9 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 	for len(work) > 0 || forward {
 		if len(work) == 0 { // all but what starts a component of the app that has turned out relevant
 			forward = false
-			if p.anyWorthwhile(sp, what) {
-				for _, m := range starters {
-					mark(m)
-				}
+			what := p.anyReaches(sp)
+			for _, m := range starters {
+				mark(m, what)
 			}
 			continue
 		}
@@ -351,11 +404,12 @@ func (p *Program) spaceRelevance(sp int, what reaches) {
 		work = work[:len(work)-1]
 		mm := &p.methods[m]
 		c := &p.classes[mm.class]
-		up(c.name, mm.sel)
-		if mm.access&accStatic == 0 && !seenNew[c.name] {
-			seenNew[c.name] = true // whoever creates the object makes its call-backs reachable
+		what := p.relevant[m]
+		up(c.name, mm.sel, what)
+		if mm.access&accStatic == 0 && seenNew[c.name]|what != seenNew[c.name] {
+			seenNew[c.name] |= what // whoever creates the object makes its call-backs reachable
 			for _, n := range news[c.name] {
-				mark(n)
+				mark(n, what)
 			}
 		}
 	}
@@ -468,7 +522,7 @@ func (p *Program) Behind(c *phone.Component) []*knowledge.FactKind {
 					for _, k := range f.Args {
 						open = open || k >= int(in.A) || !fixed[in.Arg(k)]
 					}
-					if f.Role == knowledge.RoleEffect && f.When == nil && open {
+					if f.Role == knowledge.RoleEffect && f.When == nil && !f.Kind.Redirects && open {
 						found[f.Kind.ID] = f.Kind
 					}
 				}

@@ -16,7 +16,9 @@ func (r *run) equals(s *site, a, b value) value {
 	fold := s.name == "equalsIgnoreCase"
 	eq := func(x, y string) bool { return x == y || fold && strings.EqualFold(x, y) }
 	if a.kind == text && b.kind == text {
-		return intVal(b2i(eq(r.texts[a.n], r.texts[b.n])))
+		v := intVal(b2i(eq(r.texts[a.n], r.texts[b.n])))
+		v.taint = r.guardsIn(r.labelSets.union(a.taint, b.taint))
+		return v
 	}
 	if a.kind == text {
 		a, b = b, a
@@ -45,6 +47,7 @@ func (r *run) equals(s *site, a, b value) value {
 				}
 				v = r.join(v, value{kind: anything, alts: r.internAlts([]alternative{{w.kind, w.n, 0, x.conds}})}, 0, 0)
 			}
+			v.taint = r.guardsIn(r.labelSets.union(a.taint, b.taint))
 			return v
 		}
 	}
@@ -59,7 +62,9 @@ func compareText(op string, f func(a, b string) bool) func(*run, *site) value {
 	return func(r *run, s *site) value {
 		a, b := r.content(s.cur, s.arg(0)), r.content(s.cur, s.arg(1))
 		if a.kind == text && b.kind == text && len(s.args) == 2 {
-			return intVal(b2i(f(r.texts[a.n], r.texts[b.n])))
+			v := intVal(b2i(f(r.texts[a.n], r.texts[b.n])))
+			v.taint = r.guardsIn(r.labelSets.union(a.taint, b.taint))
+			return v
 		}
 		t := r.labelSets.union(a.taint, b.taint)
 		if t == 0 {
@@ -70,30 +75,25 @@ func compareText(op string, f func(a, b string) bool) func(*run, *site) value {
 	}
 }
 
-func (r *run) charsOrText(cur *local, v value) (string, bool) {
-	if v.kind == number {
-		return string(rune(v.n)), true
-	}
-	return r.isText(r.content(cur, v))
-}
-
 // concat joins two texts; what is known of the beginning stays known.
 func (r *run) concat(a, b value) value {
 	t := r.labelSets.union(a.taint, b.taint)
 	var v value
 	switch {
 	case a.kind == text && (b.kind == text || b.kind == prefix):
-		v = r.text(r.texts[a.n] + r.texts[b.n])
+		v = r.text(joinText(r.texts[a.n], r.texts[b.n]))
 		if v.kind == text {
 			v.kind = b.kind
 		}
 	case a.kind == text && r.texts[a.n] != "" || a.kind == prefix:
 		v = value{kind: prefix, n: a.n}
 	case a.kind == suffix && b.kind == text:
-		if v = r.text(r.texts[a.n] + r.texts[b.n]); v.kind == text {
+		if v = r.text(joinText(r.texts[a.n], r.texts[b.n])); v.kind == text {
 			v.kind = suffix
 		}
 	case a.kind == rooted || (a.kind == suffix || a.kind == anything && a.alts == 0) && !r.callers(a.taint) && r.callers(b.taint):
+		v = value{kind: rooted}
+	case b.kind == rooted:
 		v = value{kind: rooted}
 	case b.kind == text && r.texts[b.n] != "" || b.kind == suffix:
 		v = value{kind: suffix, n: b.n}
@@ -104,71 +104,6 @@ func (r *run) concat(a, b value) value {
 	}
 	v.taint = t
 	return v
-}
-
-// toText turns a value into the text that String.valueOf or a builder makes of it.
-func (r *run) toText(cur *local, v value, proto string) value {
-	if os := r.objectsOf(v); len(os) == 1 && r.objects[os[0]].array {
-		if t, ok := r.chars(cur, os[0]); ok {
-			w := r.text(t)
-			w.taint = r.labelSets.union(v.taint, r.objects[os[0]].label)
-			return w
-		}
-		return value{taint: r.deep(cur.heap, v)}
-	}
-	v = r.content(cur, v)
-	if v.kind == below {
-		return value{taint: v.taint}
-	}
-	if v.kind != number {
-		return v
-	}
-	var t string
-	switch {
-	case strings.HasPrefix(proto, "(C"):
-		t = string(rune(v.n))
-	case strings.HasPrefix(proto, "(Z"):
-		t = strconv.FormatBool(v.n != 0)
-	case strings.HasPrefix(proto, "(I"), strings.HasPrefix(proto, "(J"):
-		t = strconv.FormatInt(v.n, 10)
-	default:
-		if v.n == 0 {
-			t = "null"
-		} else {
-			return value{taint: v.taint}
-		}
-	}
-	w := r.text(t)
-	w.taint = v.taint
-	return w
-}
-
-// chars reads an array of characters or bytes whose every element is known.
-func (r *run) chars(cur *local, o uint32) (string, bool) {
-	n, ok := cur.heap.get(fieldKey(o, keyLength))
-	if !ok || n.kind != number || n.n < 0 || n.n > maxTextSize {
-		return "", false
-	}
-	if _, ok := cur.heap.get(fieldKey(o, keyAll)); ok {
-		return "", false
-	}
-	bytes := r.p.syms.text[r.objects[o].class] == "[B"
-	var b strings.Builder
-	for i := range n.n {
-		v, ok := cur.heap.get(fieldKey(o, indexKey(i)))
-		if !ok {
-			v = intVal(0)
-		}
-		if v.kind != number {
-			return "", false
-		}
-		if bytes {
-			b.WriteByte(byte(v.n))
-		} else {
-			b.WriteRune(rune(uint16(v.n)))
-		}
-	}
-	return b.String(), true
 }
 
 // matchURI gives the code of the pattern that the uri matches, or each code with the pattern as its condition.
@@ -222,13 +157,18 @@ func uriMatches(pattern, uri string) bool {
 
 // paramIs reports whether parameter i of a prototype has the type.
 func paramIs(proto string, i int, typ string) bool {
+	return paramType(proto, i) == typ
+}
+
+// paramType is the type of parameter i of a prototype, "" if it has none.
+func paramType(proto string, i int) string {
 	for t := range params(proto) {
 		if i == 0 {
-			return t == typ
+			return t
 		}
 		i--
 	}
-	return false
+	return ""
 }
 
 // copyObject adds all that v's objects hold to object o.
@@ -397,13 +337,16 @@ func (r *run) callBack(s *site, obj value, sel string, args ...value) value {
 			continue
 		}
 		before := s.cur.state
-		v, st, ok := r.call(m, all, before, r.at(s.f, s.in.PC))
+		l := local{state: before}
+		r.setCalled(&l, false) // it runs in its own time, not in the caller's
+		v, st, ok := r.call(m, all, l.state, r.at(s.f, s.in.PC))
 		if !ok {
 			continue
 		}
 		out = v
 		// What the call-back decides binds only itself.
 		s.cur.heap = r.joinHeap(before.heap, st.heap, r.plain)
+		r.giveBack(s.cur, before.heap)
 	}
 	return out
 }
@@ -421,6 +364,7 @@ func (r *run) handOver(s *site) {
 	if r.whole {
 		r.takeBack(s)
 	}
+	r.overwritten(s)
 	for i, a := range s.args {
 		if i == 0 && s.inst {
 			continue
@@ -576,6 +520,10 @@ func (r *run) elements(cur *local, array value) (list []value) {
 func (r *run) platformCall(s *site, class, name string, args []value) value {
 	t := *s
 	t.args, t.name, t.inst = args, name, true
+	if name != "<init>" && len(args) > 0 && args[0].isNull() { // a static one
+		t.args, t.inst = args[1:], false
+		args = append([]value{{}}, t.args...)
+	}
 	t.class = r.p.syms.ids[class]
 	t.wrote = t.class
 	t.proto = "("
@@ -641,7 +589,7 @@ func reflectCall(r *run, s *site) value {
 					continue
 				}
 				args := append([]value{s.arg(1)}, list...)
-				if fact.Class == "Landroid/os/SystemProperties;" || fact.Class == "Landroid/view/SurfaceControl;" {
+				if s.arg(1).isNull() || fact.Class == "Landroid/os/SystemProperties;" || fact.Class == "Landroid/view/SurfaceControl;" {
 					args = list
 				}
 				t := *s
@@ -651,12 +599,12 @@ func reflectCall(r *run, s *site) value {
 					r.effect(&t, &fact)
 				case knowledge.RoleGuard:
 					out = r.guard(&t, &fact)
-				case knowledge.RoleSource:
-					if v, ok := r.source(&t, &fact); ok && r.whole {
+				case knowledge.RoleSource, knowledge.RoleInput:
+					if v, ok := r.source(&t, &fact); ok && (r.whole || r.alone) {
 						out = v
 					}
 				case knowledge.RoleSink:
-					r.sink(&t)
+					r.sink(&t, &fact)
 				}
 			}
 			if r.whole {

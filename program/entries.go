@@ -43,12 +43,20 @@ type Path struct {
 	At     evidence.Ref
 	// Gesture is set if the way leads over something a person does at the screen.
 	Gesture bool
+	// Reach says how what steers the effect comes in from far away: "network", "radio". It is "" if the outsider
+	// comes in by Entry.
+	Reach string
+	// In is the app whose code does it: Entry's, or another that the way leads into.
+	In *phone.Package
 }
 
 // An Input is a part of what comes in: an extra by its name, the action, the uri.
 type Input struct{ Kind, Name string }
 
 func (i Input) String() string {
+	if k := knowledge.Kind(i.Kind); k != nil && k.Role == knowledge.RoleInput {
+		return k.Words
+	}
 	if i.Name == "" {
 		return i.Kind
 	}
@@ -64,12 +72,17 @@ type Gate struct {
 	Platform bool
 	// Caller is set if it is code that looks at who calls: his uid, name, signature.
 	Caller bool
+	// Cut is set if it is such code, and a budget ended before it did: what it decides is not known.
+	Cut bool
 }
 
 // Open reports whether no gate on the path holds, and each is known.
 func (p *Path) Open() bool {
 	return !slices.ContainsFunc(p.Gates, func(g Gate) bool { return g.Holds != GateDoesNotHold })
 }
+
+// Cut reports whether code that asks who calls lies on the path and was not followed to its end.
+func (p *Path) Cut() bool { return slices.ContainsFunc(p.Gates, func(g Gate) bool { return g.Cut }) }
 
 // Held reports whether a gate on the path holds.
 func (p *Path) Held() bool {
@@ -130,15 +143,15 @@ func wants(k phone.Kind) reaches {
 }
 
 // worthwhile reports whether any method of the component, or of what it inherits, can reach something of interest.
-func (p *Program) worthwhile(c ClassID, what reaches) bool {
+func (p *Program) worthwhile(c ClassID, what reaches) bool { return p.classReaches(c)&what != 0 }
+
+func (p *Program) classReaches(c ClassID) (what reaches) {
 	for k := c; k != 0; k = p.classes[k].super {
 		for m := p.classes[k].methods[0]; m < p.classes[k].methods[1]; m++ {
-			if p.relevant[m]&what != 0 {
-				return true
-			}
+			what |= p.relevant[m]
 		}
 	}
-	return false
+	return what
 }
 
 // The life-cycle methods of each kind of component, in the order in which the platform calls them. The
@@ -234,6 +247,7 @@ func (r *run) drive(cur *local, obj value, kind phone.Kind, intent value, up *ch
 	r.fieldPut(cur, obj, keyIntent, intent)
 	cid := r.objects[r.objectsOf(obj)[0]].cid
 	for _, lc := range lifecycle[kind] {
+		r.setCalled(cur, lc.returns) // a provider is called by its caller, all else by the platform
 		id, ok := r.p.syms.ids[lc.sel]
 		if !ok {
 			continue
@@ -251,7 +265,7 @@ func (r *run) drive(cur *local, obj value, kind phone.Kind, intent value, up *ch
 		if lc.returns && outside {
 			r.handedBack(cur, m, ret, up)
 		}
-		if name == "onBind" {
+		if name == "onBind" && !r.alone {
 			r.driveBinder(cur, ret, up)
 		}
 	}
@@ -285,7 +299,10 @@ func (r *run) argument(letter byte, sel string, i int, intent value) value {
 
 // runMethod interprets one method of the platform's call-backs and keeps what it left on the heap.
 func (r *run) runMethod(cur *local, m MethodID, args []value, up *chain) value {
-	r.limit = min(r.steps+r.budget/2, r.budget) // no method may use up what the others need
+	r.limit = min(r.steps+r.budget/4*3, r.budget) // no method may use up what the others need
+	if r.alone {                                  // one of them does the work
+		r.limit = r.budget
+	}
 	if r.cut {
 		r.unfinished, r.cut = true, false
 	}
@@ -298,6 +315,8 @@ func (r *run) runMethod(cur *local, m MethodID, args []value, up *chain) value {
 
 // driveBinder calls the binder that onBind returned, as any client of the service can.
 func (r *run) driveBinder(cur *local, b value, up *chain) {
+	r.setCalled(cur, true)
+	defer r.setCalled(cur, false)
 	for _, o := range r.objectsOf(b) {
 		c := r.objects[o].cid
 		if c == 0 {
@@ -315,6 +334,10 @@ func (r *run) driveBinder(cur *local, b value, up *chain) {
 		}
 		reply := r.objVal(r.newObject(r.p.syms.ids["Landroid/os/Parcel;"], 0))
 		args := []value{r.objVal(o), {}, r.argument('p', "", 0, value{}), reply, {}}
+		if r.whole { // what another app sends is no source of this one's
+			args[2] = r.objVal(r.newObject(r.p.syms.ids["Landroid/os/Parcel;"], 0))
+			r.fieldPut(cur, args[2], keyAll, value{})
+		}
 		r.runMethod(cur, m, args, up)
 		r.handedBack(cur, m, reply, up)
 	}
@@ -409,12 +432,16 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 	var names, actions []string
 	var schemes []string // of intents without an action: the data chooses the component
 	for _, o := range r.objectsOf(intent) {
-		if t, ok := s.cur.heap.get(fieldKey(o, keyTarget)); ok {
-			t = r.content(s.cur, t)
+		t, named := s.cur.heap.get(fieldKey(o, keyTarget))
+		t = r.content(s.cur, t)
+		if named && (r.whole || t.kind == classRef || t.kind == text) {
 			switch t.kind {
 			case classRef:
 				names = append(names, r.p.syms.text[t.n])
 			case text:
+				if r.texts[t.n] == "" {
+					break
+				}
 				n := strings.ReplaceAll(r.texts[t.n], ".", "/")
 				if strings.HasPrefix(n, "/") {
 					n = strings.ReplaceAll(pkg.Name, ".", "/") + n
@@ -449,7 +476,7 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 			}
 		}
 		started = started || hit
-		if !hit || r.started[c.Name] > 1 {
+		if !hit || r.started[c.Name] > 1 || r.alone && !r.hands(s, intent) {
 			continue
 		}
 		cid := r.p.find(r.space, r.p.syms.ids[c.Name])
@@ -467,6 +494,11 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 		binder = r.driveInside(s.cur, obj, c.Kind, intent, up)
 		s.cur.conds = before.conds
 		r.started[c.Name]--
+	}
+	if !r.whole {
+		if b := r.startElsewhere(s, names, actions, kind, intent); b.kind == object {
+			binder = b
+		}
 	}
 	if r.whole && kind == "receiver" {
 		for _, d := range r.dynamic {
@@ -486,6 +518,20 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 		}
 	}
 	return binder
+}
+
+// hands reports whether starting a component hands it something worth following, where each is driven alone too:
+// its binder is wanted, or what somebody far away said or personal data lies in the intent.
+func (r *run) hands(s *site, intent value) bool {
+	if strings.HasPrefix(s.name, "bindService") {
+		return true
+	}
+	for _, l := range r.labelSets.items[r.deep(s.cur.heap, intent)] {
+		if k := knowledge.Kind(r.labels[l].kind); k != nil && (k.Role == knowledge.RoleInput || k.Personal()) {
+			return true
+		}
+	}
+	return false
 }
 
 // result hands an activity's result to the activity that started it and awaits one; the result of one that was
@@ -644,6 +690,16 @@ func (r *run) path(h *hit) Path {
 			At: r.p.Ref(d.at.method, d.at.pc)}
 	}
 	p := Path{Entry: e, Effect: h.kind, Data: h.data, Gesture: h.gesture, At: r.p.Ref(h.chain.method, h.chain.pc), Fixed: compactTexts(h.fixed)}
+	p.In = r.p.spaces[r.p.dexes[r.p.methods[h.chain.method].dex].space].pkg
+	if p.In == nil { // a library does it, for the app that calls it
+		p.In = e.Package
+		for c := h.chain; c != nil; c = c.up {
+			if k := r.p.spaces[r.p.dexes[r.p.methods[c.method].dex].space].pkg; k != nil {
+				p.In = k
+				break
+			}
+		}
+	}
 	seen := map[Input]bool{}
 	var reads []*chain
 	for _, l := range r.labelSets.items[h.steered] {
@@ -661,6 +717,9 @@ func (r *run) path(h *hit) Path {
 	}
 	slices.SortFunc(p.Steered, func(a, b Input) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name)) })
 	p.Gates, p.Action = r.gates(h, e)
+	if g, ok := r.looks(h); ok && h.kind.Redirects {
+		p.Gates = append(p.Gates, g)
+	}
 	p.Steps = r.witness(h, reads)
 	return p
 }
@@ -715,7 +774,13 @@ func (r *run) describe(c *chain) Step {
 
 func (r *run) labelAt(c *chain) string {
 	for i := range r.labels {
-		if l := &r.labels[i]; l.chain == c && (incomingKind[l.kind] || l.kind == flowSource.ID) {
+		l := &r.labels[i]
+		if l.chain != c || l.guard {
+			continue
+		}
+		if k := knowledge.Kind(l.kind); k != nil && k.Role == knowledge.RoleSource {
+			return k.Words
+		} else if incomingKind[l.kind] || l.kind == flowSource.ID {
 			return Input{l.kind, l.key}.String()
 		}
 	}

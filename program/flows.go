@@ -190,9 +190,9 @@ func (r *run) shared(h *heap) bool {
 // life drives a component through its life. What it leaves to the platform to call is called whenever that
 // can be: after it began, and while it is in the background.
 func (r *run) life(cur *local, obj value, c *phone.Component) {
-	was := r.active
-	r.active = obj
-	defer func() { r.active = was }()
+	was, inside := r.active, r.inside
+	r.active, r.inside = obj, !c.Exported
+	defer func() { r.active, r.inside = was, inside }()
 	all := slices.Concat(beginnings[c.Kind], stops[c.Kind], ends[c.Kind])
 	r.overridden(cur, obj, beginnings[c.Kind])
 	r.heard(cur)
@@ -266,7 +266,7 @@ func (r *run) overridden(cur *local, obj value, names []string) {
 				args = append(args, v)
 			}
 			ret := r.runMethod(cur, m, args, nil)
-			if name == "onBind" {
+			if name == "onBind" && !r.inside { // what the app itself says to its binder comes from where it binds
 				r.driveBinder(cur, ret, nil)
 			}
 		}

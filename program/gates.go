@@ -80,7 +80,7 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 	t := &r.tests[c>>1]
 	yes := c&1 == 1
 	g.At = r.p.Ref(t.method, t.pc)
-	var has struct{ signature, process, identity, listed, action, stored, caller bool }
+	var has struct{ signature, process, identity, listed, action, stored, caller, digest bool }
 	key := ""
 	for _, l := range r.labelSets.items[t.left] {
 		lab := &r.labels[l]
@@ -98,6 +98,8 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 			key = lab.key
 		case "action":
 			has.action = true
+		case "digest":
+			has.digest = true
 		}
 		has.caller = has.caller || incomingKind[lab.kind]
 	}
@@ -109,6 +111,10 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 	switch {
 	case t.op == "asked":
 		return g, "", false // see gates
+	case t.op == "unfollowed":
+		g.What, g.Holds, g.Cut = "code that asks who calls was not followed to its end: "+t.right, GateUnknown, true
+	case t.op == "passed":
+		g.What, g.Holds = t.right, GateDoesNotHold
 	case t.op == "either":
 		g.What, g.Holds = "who calls is checked in code, in one way or another", GateHolds
 		if has.signature {
@@ -158,6 +164,8 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 		g.What, g.Holds = "a path that climbs out of its folder is refused", GateHolds
 	case has.caller && t.op == "starts with" && yes && strings.Contains(t.right, "/") && path:
 		g.What, g.Holds = "the path must begin with "+strconv.Quote(t.right), GateHolds
+	case has.caller && has.digest && yes && t.op == "equals":
+		g.What, g.Holds = "what comes in must have the digest "+strconv.Quote(t.right)+"; what has it the code does not say", GateUnknown
 	case has.caller && yes && t.right != "" && t.op == "equals":
 		g.What, g.Holds = "what comes in must be "+strconv.Quote(t.right)+", which is in the code for all to read", GateDoesNotHold
 	default:
@@ -210,7 +218,16 @@ func (r *run) joinConds(a, b uint32) uint32 {
 	}
 	x, ax := first(r.condSets.minus(a, both))
 	y, ay := first(r.condSets.minus(b, both))
-	if x == 0 || y == 0 {
+	if x == 0 || y == 0 { // one way is open: what let a known caller through on it is still told
+		open := r.condSets.minus(a, both)
+		if x != 0 {
+			open = r.condSets.minus(b, both)
+		}
+		for _, c := range r.condSets.items[open] {
+			if (x != 0 || y != 0) && r.tests[c>>1].op == "passed" {
+				both = r.condSets.add(both, c)
+			}
+		}
 		return both
 	}
 	t := r.tests[min(x, y)>>1]

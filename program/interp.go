@@ -9,6 +9,7 @@ import (
 
 	"gifthorse/format/dex"
 	"gifthorse/knowledge"
+	"gifthorse/phone"
 )
 
 // A run interprets the code behind one way in, on values that are partly known. It follows one path as
@@ -35,21 +36,30 @@ type run struct {
 	key                          []byte        // of internAlts
 	statics                      map[ClassID]uint32
 	externs                      map[uint64]*extern
+	targets                      map[virtualCall][]MethodID // see overrides
 	makings                      map[making]uint32
+	joining                      int              // methods under way whose paths are being joined
+	passes                       map[*chain]int32 // how often an allocation was passed while one path led there
 	bodies                       map[MethodID]*body
 
 	steps      int
 	limit      int
-	cut        bool // the budget ended it
-	unfinished bool // it ended a method before
-	budget     int  // steps of the whole run
-	whole      bool // the whole app is driven, not one way in
-	round      int  // of driving the whole app: its components are made anew
+	cut        bool           // the budget ended it
+	unfinished bool           // it ended a method before
+	fetching   bool           // a call is being followed that can only fetch or send
+	budget     int            // steps of the whole run
+	whole      bool           // the whole app is driven, not one way in
+	alone      bool           // the app is driven as it runs by itself: see remote.go
+	caller     *phone.Package // the app that calls, where it is known
+	outgoing   []sending
+	round      int // of driving the whole app: its components are made anew
 	app        value
-	active     value            // the component being driven
-	awaits     []value          // the call of startActivityForResult that is being followed: receiver, intent, request code
-	lasting    map[string]value // preferences by name
-	fragments  []value          // added to an activity and not yet driven
+	inside     bool              // that component is not exported
+	active     value             // the component being driven
+	awaits     []value           // the call of startActivityForResult that is being followed: receiver, intent, request code
+	lent       map[uint32]uint32 // by another app's binder: what its service asked of who binds it
+	lasting    map[string]value  // preferences by name
+	fragments  []value           // added to an activity and not yet driven
 	kept       map[uint32][]kept
 	leaks      []leak
 	listeners  []listener
@@ -76,7 +86,9 @@ type run struct {
 const (
 	maxSteps    = 75_000
 	maxDepth    = 48
-	maxStrange  = 5 // calls below the last method of interest
+	maxStrange  = 5      // calls below the last method of interest
+	maxFetch    = 12_000 // steps in a call that can only fetch or send something, not act on it
+	maxAside    = 8_000  // steps in them: a digest in code of the app's own takes three thousand
 	maxLinear   = 40_000
 	maxAlts     = 6
 	maxCount    = 3  // of these, numbers without a reason
@@ -121,7 +133,7 @@ func newRun(p *Program, e *Entry, space int) *run {
 		testIDs: map[test]uint32{}, chains: map[chain]*chain{}, labelOf: map[labelKey]uint32{},
 		lasting: map[string]value{}, kept: map[uint32][]kept{}, labelSets: newInterner(), objSets: newInterner(), condSets: newInterner(),
 		altLists: make([][]alternative, 1), altIDs: map[string]uint32{},
-		statics: map[ClassID]uint32{}, externs: map[uint64]*extern{}, makings: map[making]uint32{}, bodies: map[MethodID]*body{},
+		statics: map[ClassID]uint32{}, externs: map[uint64]*extern{}, targets: map[virtualCall][]MethodID{}, makings: map[making]uint32{}, passes: map[*chain]int32{}, bodies: map[MethodID]*body{},
 		hitIDs: map[string]bool{}, onStack: map[MethodID]int{}, stopping: map[uint32]bool{}, guardSets: map[uint32]uint32{}, started: map[string]int{},
 	}
 	return r
@@ -311,17 +323,28 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 	b := r.body(m)
 	r.thrown = thrown{may: throwsAny}
 	if b == nil || r.depth >= maxDepth || r.onStack[m] >= maxOnStack || r.cut {
-		return r.skip(m, args), st, true
+		return r.skip(m, args), r.passedBy(m, st), true
 	}
-	if r.p.relevant[m]&r.wants == 0 {
+	limit := r.limit
+	r.limit = r.steps + (limit-r.steps)/32*31 // a call leaves something to what comes after it
+	if aside := r.p.relevant[m]&(r.wants|reachesGuard) == 0 || r.whole && r.p.relevant[m]&r.wants == 0; aside {
 		if r.strange >= maxStrange {
+			r.limit = limit
 			return r.skip(m, args), st, true
+		}
+		if r.strange == 0 {
+			r.limit = min(r.limit, r.steps+maxAside)
 		}
 		r.strange++
 		defer func() { r.strange-- }()
 	} else if s := r.strange; s > 0 {
 		r.strange = 0
 		defer func() { r.strange = s }()
+	}
+	if r.alone && !r.fetching && r.p.relevant[m]&(reachesEffect|reachesOther) == 0 {
+		r.limit = min(r.limit, r.steps+maxFetch)
+		r.fetching = true
+		defer func() { r.fetching = false }()
 	}
 	r.depth++
 	r.onStack[m]++
@@ -331,8 +354,32 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 	cur := &local{regs: make([]value, b.code.Registers), state: st}
 	place(r.p, m, b, args, cur.regs)
 	r.interpret(f, cur)
+	r.limit = limit
+	if r.cut && r.steps < limit { // it took its share and did not end: what it would give is not known
+		r.cut = false
+		if r.strange > 0 && r.p.relevant[m]&r.wants == 0 {
+			r.unknown++
+		} else {
+			r.unfinished = true
+		}
+		r.thrown = thrown{may: throwsAny}
+		if !f.did {
+			return r.skip(m, args), r.passedBy(m, st), true
+		}
+		return r.join(f.ret, r.skip(m, args), 0, 0), r.passedBy(m, f.out), true
+	}
 	r.thrown = f.thrown
 	return f.ret, f.out, f.did
+}
+
+// passedBy is the state behind a call that was not followed, or not to its end. If who calls may be asked in it, that
+// stands on the way, and what came of it is not known.
+func (r *run) passedBy(m MethodID, st state) state {
+	if r.p.relevant[m]&reachesGuard != 0 && !r.whole {
+		q := r.ask(test{op: "unfollowed", right: r.p.MethodName(m), method: m, yes: 1})
+		st.conds = r.condSets.add(st.conds, condOf(q, true))
+	}
+	return st
 }
 
 // place puts arguments (the receiver first) where the method expects them: in its last registers, longs
@@ -399,6 +446,8 @@ func (r *run) interpret(f *frame, cur *local) {
 		}
 	}
 	f.fixed = true
+	r.joining++
+	defer func() { r.joining-- }()
 	for len(f.work) > 0 && !r.cut {
 		pc := f.work[0]
 		f.work = f.work[1:]
@@ -499,6 +548,9 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 	switch {
 	case a.kind == object && b.kind == object:
 		return value{kind: object, n: int64(r.objSets.union(uint32(a.n), uint32(b.n))), maybe: a.maybe || b.maybe, typ: typ, taint: taint}
+	case a.kind == object && b.kind == anything && r.plainArray(a), b.kind == object && a.kind == anything && r.plainArray(b):
+		// What is known of the one array is not known of the other. Of objects that have fields, the fields matter more.
+		return value{typ: typ, taint: r.labelSets.union(taint, r.labelSets.union(r.labelOfObjects(a), r.labelOfObjects(b)))}
 	case a.kind == object:
 		return value{kind: object, n: a.n, maybe: true, typ: a.typ, taint: taint}
 	case b.kind == object:
@@ -526,6 +578,24 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 		v.alts = r.internAlts(out)
 	}
 	return v
+}
+
+// plainArray reports whether v is an array of bytes, characters or numbers.
+func (r *run) plainArray(v value) bool {
+	for _, o := range r.objectsOf(v) {
+		if name := r.p.syms.text[r.objects[o].class]; len(name) != 2 || name[0] != '[' {
+			return false
+		}
+	}
+	return true
+}
+
+// labelOfObjects returns the labels that the objects of v carry as a whole.
+func (r *run) labelOfObjects(v value) (set uint32) {
+	for _, o := range r.objectsOf(v) {
+		set = r.labelSets.union(set, r.objects[o].label)
+	}
+	return set
 }
 
 // counting reports whether a list of alternatives looks like a loop's counter: numbers to which no decision led.
@@ -800,6 +870,8 @@ const (
 	keyPath    = 8<<28 + 8  // of a file: its path
 	keyMade    = 8<<28 + 9  // of every object: it is in this heap
 	keyHeard   = 8<<28 + 11 // of a listener: 0 once it was taken back
+	keyCalled  = 8<<28 + 31 // of no object: 1 while another process's call is answered, 0 while nobody calls
+	keyFar     = 8<<28 + 32 // of a stream: it leads to somebody far away
 	keyStarter = 8<<28 + 12 // of an activity: who awaits its result
 	keyCode    = 8<<28 + 13 // of an activity: the request code that its starter gave
 	maxIndex   = 1<<16 - 1
@@ -819,7 +891,11 @@ func indexKey(i int64) uint32 {
 // in the heap, it stands for several from then on. Along a single path each pass makes one of its own.
 func (r *run) alloc(f *frame, cur *local, class Sym, pc uint32, array bool) value {
 	nth := int32(-1)
-	if !f.fixed {
+	if r.joining == 0 { // one path leads from the way in to here: each pass makes an object of its own, in a method called in a loop too
+		at := r.at(f, pc)
+		nth = r.passes[at]
+		r.passes[at]++
+	} else if !f.fixed {
 		if f.passes == nil {
 			f.passes = map[uint32]int32{}
 		}
@@ -887,7 +963,10 @@ func (r *run) fill(cur *local, a value, in *dex.Insn, insns []byte) {
 }
 
 func (r *run) arrayGet(cur *local, a, i value) value {
-	out := value{taint: r.labelSets.union(a.taint, 0)}
+	if i.taint != 0 && i.kind != number && r.plainArray(a) { // a table by which data is translated: what comes out is the data
+		a.taint = r.labelSets.union(a.taint, i.taint)
+	}
+	out := value{taint: a.taint}
 	os := r.objectsOf(a)
 	for k, o := range os {
 		var v value
@@ -895,7 +974,9 @@ func (r *run) arrayGet(cur *local, a, i value) value {
 			x, ok := cur.heap.get(fieldKey(o, indexKey(i.n)))
 			if !ok {
 				x = intVal(0)
-				if _, known := cur.heap.get(fieldKey(o, keyAll)); known || r.objects[o].incoming != "" {
+				if all, known := cur.heap.get(fieldKey(o, keyAll)); known {
+					x = all
+				} else if r.objects[o].incoming != "" {
 					x = value{}
 				}
 			}
@@ -1156,6 +1237,9 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 		}
 	}
 	if a.kind == number && b.kind == number {
+		if g := r.guardsIn(r.labelSets.union(a.taint, b.taint)); g != 0 {
+			cur.conds = r.condSets.add(cur.conds, r.passing(g, f.m, in.PC))
+		}
 		if compare(op, a.n, b.n) {
 			return f.to(in.Target, cur)
 		}
@@ -1214,6 +1298,9 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 				c = r.condSets.intersect(c, x.conds)
 			}
 			s.e.l.conds = r.condSets.union(s.e.l.conds, c)
+			if g := r.guardsIn(a.taint); g != 0 && r.caller != nil {
+				s.e.l.conds = r.condSets.add(s.e.l.conds, r.passing(g, f.m, in.PC))
+			}
 			if ra < uint32(len(s.e.l.regs)) {
 				s.e.l.regs[ra] = r.fromAlts(s.list, a.typ)
 			}

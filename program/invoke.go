@@ -168,7 +168,7 @@ func (r *run) ruled(f *frame, cur *local, in *dex.Insn, args []value, m MethodID
 		}
 		s := &site{f: f, cur: cur, in: in, args: args, name: name, proto: proto, class: wrote, sp: f.b.dex.space, inst: inst}
 		if fact.Role == knowledge.RoleSink {
-			r.sink(s)
+			r.sink(s, fact)
 		} else if v, ok := r.source(s, fact); ok {
 			return v, true
 		}
@@ -357,6 +357,30 @@ func (r *run) catches(exc value, typ Sym) int {
 // overrides lists what a virtual call may run when the receiver's object is not known: what its declared
 // type resolves to, and the overrides below, as long as they are few.
 func (r *run) overrides(sp int, wrote, typ, sel Sym, resolved MethodID) []MethodID {
+	k := virtualCall{sp, wrote, typ, sel}
+	out, ok := r.targets[k]
+	if !ok {
+		if out, ok = r.findOverrides(sp, wrote, typ, sel, resolved); !ok {
+			out = tooMany
+		}
+		r.targets[k] = out
+	}
+	if len(out) == 1 && out[0] == tooMany[0] {
+		r.unknown++
+		return nil
+	}
+	return out
+}
+
+// tooMany stands for targets that are more than are followed.
+var tooMany = []MethodID{0}
+
+type virtualCall struct {
+	sp              int
+	wrote, typ, sel Sym
+}
+
+func (r *run) findOverrides(sp int, wrote, typ, sel Sym, resolved MethodID) (out []MethodID, few bool) {
 	p := r.p
 	if typ != 0 && typ != wrote {
 		if c := p.find(sp, typ); c != 0 {
@@ -364,7 +388,6 @@ func (r *run) overrides(sp int, wrote, typ, sel Sym, resolved MethodID) []Method
 			resolved = p.dispatch(c, sel)
 		}
 	}
-	var out []MethodID
 	if resolved != 0 && p.methods[resolved].code != 0 {
 		out = append(out, resolved)
 	}
@@ -394,10 +417,9 @@ func (r *run) overrides(sp int, wrote, typ, sel Sym, resolved MethodID) []Method
 	}
 	// A class of the platform has overrides everywhere; without the object there is no telling which.
 	if len(out) > maxTargets || !p.app(sp, wrote) && len(out) > 1 {
-		r.unknown++
-		return nil
+		return nil, false
 	}
-	return out
+	return out, true
 }
 
 // app reports whether a class is code to be followed: it is in the evidence and stands for no platform class.
@@ -450,7 +472,7 @@ func (r *run) external(s *site) value {
 				continue
 			}
 			if fact.Role == knowledge.RoleSink {
-				r.sink(s)
+				r.sink(s, fact)
 			} else if v, ok := r.source(s, fact); ok {
 				out, given = v, true
 			}
@@ -462,19 +484,23 @@ func (r *run) external(s *site) value {
 		}
 		switch fact.Role {
 		case knowledge.RoleEffect:
-			if !r.whole {
+			switch {
+			case r.whole:
+			case fact.Kind.Redirects:
+				r.taken(s, fact)
+			default:
 				r.effect(s, fact)
 			}
 		case knowledge.RoleSink:
 			if fact.Implicit == 0 || r.implicit(s.cur, s.arg(fact.Implicit)) {
-				r.sink(s)
+				r.sink(s, fact)
 			}
 		case knowledge.RoleGuard:
 			if r.whole { // who may set a flow off is not asked
 				continue
 			}
 			out, given = r.guard(s, fact), true
-		case knowledge.RoleSource:
+		case knowledge.RoleSource, knowledge.RoleInput:
 			if v, ok := r.source(s, fact); ok {
 				out, given = v, true
 			}
@@ -549,8 +575,8 @@ func (r *run) kindOf(s *site, fact *knowledge.Fact) *knowledge.FactKind {
 }
 
 // sink records the labels that a sink is given.
-func (r *run) sink(s *site) {
-	if !r.whole {
+func (r *run) sink(s *site, fact *knowledge.Fact) {
+	if !r.whole && !r.alone {
 		return
 	}
 	var t uint32
@@ -561,6 +587,12 @@ func (r *run) sink(s *site) {
 		t = r.labelSets.union(t, r.deep(s.cur.heap, a))
 	}
 	at := r.at(s.f, s.in.PC)
+	if r.alone {
+		if fact.Kind.Rank == "far" || fact.Kind.Rank == "apps" && r.toAll(s) {
+			r.send(t, fact.Kind, at, s.cur.conds)
+		}
+		return
+	}
 	if s.inst && t != 0 && strings.HasPrefix(s.name, "put") && r.p.typeIs(s.sp, s.class, "Landroid/content/Intent;") {
 		if os := r.objectsOf(s.arg(0)); len(os) > 0 {
 			for _, o := range os {
@@ -613,6 +645,14 @@ func (r *run) guard(s *site, fact *knowledge.Fact) value {
 	typ := r.retType(s.proto)
 	if fact.Kind.ID == "stored" {
 		return r.stored(s, fact, at)
+	}
+	if v, ok := r.asksItself(s, fact, key); ok {
+		v.typ = typ
+		return v
+	}
+	if v, ok := r.known(s, fact.Kind.ID, fact.Name, key, at); ok {
+		v.typ = typ
+		return v
 	}
 	l := r.mark(fact.Kind.ID, key, fact.Kind.Words, true, at)
 	if fact.Means != "throws" { // that it was asked counts, should the answer's use escape us
@@ -670,6 +710,9 @@ func b2i(b bool) int64 {
 }
 
 func (r *run) source(s *site, fact *knowledge.Fact) (value, bool) {
+	if fact.Role == knowledge.RoleInput && !r.alone { // an outsider at a door is not far away
+		return value{}, false
+	}
 	if w := fact.When; w != nil {
 		hit := false
 		for _, t := range r.textsOf(s.cur, s.arg(w.Arg)) {
@@ -721,7 +764,13 @@ func (r *run) callers(set uint32) bool {
 }
 
 // incomingKind are the labels of what an outsider hands in.
-var incomingKind = map[string]bool{"extra": true, "action": true, "data": true, "parcel": true, "argument": true, "message": true, "network": true}
+var incomingKind = func() map[string]bool {
+	m := map[string]bool{"extra": true, "action": true, "data": true, "parcel": true, "argument": true, "message": true}
+	for _, k := range knowledge.Inputs() {
+		m[k.ID] = true
+	}
+	return m
+}()
 
 // general is the rule for calls of the platform that have no model: the result carries what the receiver
 // and the arguments carry, and a container gives back what was put into it.
@@ -751,10 +800,10 @@ func (r *run) general(s *site) value {
 					out = v
 				}
 			}
-			if s.name == "<init>" || carry && fills(s.name) {
+			if s.name == "<init>" || carry && (fills(s.name) || transport(class)) {
 				for _, a := range s.args[1:] {
 					if a.taint != 0 || a.kind == object {
-						r.fillIn(s.cur, o, a)
+						r.fillIn(s, o, a)
 					}
 				}
 			}
@@ -776,7 +825,11 @@ func (r *run) general(s *site) value {
 
 // fillIn puts a value into a container, and into what the container was made around: what is written to a
 // stream or formatter goes on to the stream or builder behind it.
-func (r *run) fillIn(cur *local, o uint32, v value) {
+func (r *run) fillIn(s *site, o uint32, v value) {
+	cur := s.cur
+	if r.alone {
+		r.sendOver(s, o, v)
+	}
 	for depth := 0; depth < 4; depth++ {
 		behind, ok := cur.heap.get(fieldKey(o, keyAll))
 		r.write(cur, o, keyAll, v, false)
@@ -823,6 +876,13 @@ func fills(name string) bool {
 		}
 	}
 	return false
+}
+
+// transport reports whether a class belongs to a library that speaks to servers: what its builders and clients are
+// given goes out.
+func transport(class string) bool {
+	_, t := knowledge.Carried(class)
+	return t
 }
 
 // fillable reports whether objects of a class hold what is put into them after they were made.

@@ -3,6 +3,7 @@ package program
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gifthorse/evidence"
@@ -20,11 +21,19 @@ type Sym uint32
 type symtab struct {
 	text []string
 	ids  map[string]Sym
-	pair map[uint64]Sym // (Sym, Sym) of a selector's halves
+	pair map[uint64]Sym // (Sym, Sym) of a selector's halves; while names are interned
 }
 
 func newSymtab() *symtab {
-	return &symtab{text: []string{""}, ids: map[string]Sym{"": 0}, pair: map[uint64]Sym{}}
+	return &symtab{text: []string{""}, ids: map[string]Sym{"": 0}}
+}
+
+// reserve makes room for some texts and some pairs more.
+func (t *symtab) reserve(texts, pairs int) {
+	ids := make(map[string]Sym, len(t.ids)+texts)
+	maps.Copy(ids, t.ids)
+	t.ids, t.pair = ids, make(map[uint64]Sym, pairs)
+	t.text = slices.Grow(t.text, texts)
 }
 
 func (t *symtab) bytes(b []byte) Sym {
@@ -77,7 +86,7 @@ type class struct {
 	static  uint32      // static values: see values
 	def     uint32      // class_def index
 	clinit  MethodID
-	carried bool // of a support library, which is modelled like the platform; only where the whole app is driven
+	carried bool // of a library that is modelled like the platform; a support library only where the whole app is driven
 }
 
 type method struct {
@@ -229,6 +238,14 @@ func openDEX(c phone.CodeFile) ([]*dex.File, error) {
 // intern translates the names of every DEX. One goroutine does it, in order: the texts are few beside
 // the code, and the numbers must not depend on who comes first.
 func (p *Program) intern() {
+	names, members := 0, 0
+	for i := range p.dexes {
+		d := &p.dexes[i]
+		names += d.NumTypes() + d.NumProtos()
+		members += d.NumMethods() + d.NumFields()
+	}
+	// Room at once for what is usual: much of it recurs from file to file.
+	p.syms.reserve((names+members)*2/5, members/4)
 	for i := range p.dexes {
 		d := &p.dexes[i]
 		d.types = make([]Sym, d.NumTypes())
@@ -277,6 +294,7 @@ func (p *Program) intern() {
 			d.fields[k] = p.syms.join(name(f.Name), d.typeSym(f.Type))
 		}
 	}
+	p.syms.pair = nil // each has met its other half
 }
 
 func (d *dexFile) typeSym(t uint32) Sym {
@@ -305,7 +323,8 @@ func (p *Program) declare() {
 			id := ClassID(len(p.classes))
 			sp.classes[name] = id
 			c := class{name: name, dex: uint32(i), access: def.Access, def: uint32(k), static: def.StaticValues}
-			c.carried = p.whole && knowledge.Carried(p.syms.text[name])
+			carried, transport := knowledge.Carried(p.syms.text[name])
+			c.carried = carried && (p.whole || transport)
 			if def.Super != dex.NoIndex {
 				c.supSym = d.typeSym(def.Super)
 			}

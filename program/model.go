@@ -72,12 +72,6 @@ func modelTable() map[string][]modelOf {
 	on(str, "startsWith", compareText("starts with", strings.HasPrefix))
 	on(str, "endsWith", compareText("ends with", strings.HasSuffix))
 	on(str, "contains", compareText("contains", strings.Contains))
-	on(str, "isEmpty", func(r *run, s *site) value {
-		if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok {
-			return intVal(b2i(t == ""))
-		}
-		return value{}
-	})
 	on("Landroid/text/TextUtils;", "isEmpty", func(r *run, s *site) value {
 		v := r.content(s.cur, s.arg(0))
 		if t, ok := r.isText(v); ok {
@@ -88,157 +82,12 @@ func modelTable() map[string][]modelOf {
 		}
 		return value{}
 	})
-	on(str, "length", func(r *run, s *site) value {
-		if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok {
-			return intVal(int64(len(t)))
-		}
-		return value{taint: s.arg(0).taint}
-	})
-	on(str, "charAt", func(r *run, s *site) value {
-		v := r.content(s.cur, s.arg(0))
-		if t, ok := r.isText(v); ok && s.arg(1).kind == number && s.arg(1).n >= 0 && s.arg(1).n < int64(len(t)) {
-			return value{kind: number, n: int64(t[s.arg(1).n]), taint: v.taint}
-		}
-		return value{taint: v.taint}
-	})
 	same := func(r *run, s *site) value { return r.content(s.cur, s.arg(0)) }
-	on(str, "toString intern trim toLowerCase toUpperCase", func(r *run, s *site) value {
-		v := r.content(s.cur, s.arg(0))
-		t, ok := r.isText(v)
-		if !ok {
-			return value{taint: v.taint, typ: v.typ, alts: v.alts}
-		}
-		switch s.name {
-		case "trim":
-			t = strings.TrimSpace(t)
-		case "toLowerCase":
-			t = strings.ToLower(t)
-		case "toUpperCase":
-			t = strings.ToUpper(t)
-		}
-		w := r.text(t)
-		w.taint = v.taint
-		return w
-	})
+	on(str, "toString intern", same)
 	on(str, "concat", func(r *run, s *site) value {
 		return r.concat(r.content(s.cur, s.arg(0)), r.content(s.cur, s.arg(1)))
 	})
-	on(str, "substring subSequence", func(r *run, s *site) value {
-		v := r.content(s.cur, s.arg(0))
-		t, ok := r.isText(v)
-		from, to := s.arg(1), intVal(int64(len(t)))
-		if len(s.args) > 2 {
-			to = s.arg(2)
-		}
-		if !ok || from.kind != number || to.kind != number || from.n < 0 || to.n < from.n || to.n > int64(len(t)) {
-			return value{taint: v.taint}
-		}
-		w := r.text(t[from.n:to.n])
-		w.taint = v.taint
-		return w
-	})
-	on(str, "replace replaceAll", func(r *run, s *site) value {
-		v := r.content(s.cur, s.arg(0))
-		t, ok := r.isText(v)
-		a, ok1 := r.charsOrText(s.cur, s.arg(1))
-		b, ok2 := r.charsOrText(s.cur, s.arg(2))
-		if !ok || !ok1 || !ok2 {
-			return value{taint: r.labelSets.union(v.taint, s.arg(2).taint)}
-		}
-		w := r.text(strings.ReplaceAll(t, a, b))
-		w.taint = v.taint
-		return w
-	})
-	on(str, "valueOf copyValueOf", func(r *run, s *site) value { return r.toText(s.cur, s.arg(0), s.proto) })
-	on(str, "toCharArray getBytes", func(r *run, s *site) value {
-		v := r.content(s.cur, s.arg(0))
-		class := "[C"
-		if s.name == "getBytes" {
-			class = "[B"
-		}
-		a := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[class], 0, true)
-		o := r.objectsOf(a)[0]
-		r.objects[o].label = v.taint
-		if t, ok := r.isText(v); ok {
-			for i := range min(len(t), maxIndex) {
-				s.cur.heap = s.cur.heap.set(fieldKey(o, indexKey(int64(i))), intVal(int64(t[i])))
-			}
-			s.cur.heap = s.cur.heap.set(fieldKey(o, keyLength), intVal(int64(len(t))))
-		} else {
-			s.cur.heap = s.cur.heap.set(fieldKey(o, keyAll), value{taint: v.taint})
-		}
-		return a
-	})
-	on(str, "<init>", func(r *run, s *site) value {
-		v := r.text("")
-		if len(s.args) > 1 {
-			v = r.toText(s.cur, s.arg(1), s.proto)
-		}
-		for _, o := range r.objectsOf(s.arg(0)) {
-			r.write(s.cur, o, keyAll, v, true)
-		}
-		for i, reg := range s.cur.regs { // the text stands for the object from here on
-			if reg.kind == object && reg.n == s.arg(0).n {
-				s.cur.regs[i] = v
-			}
-		}
-		return value{}
-	})
-	for _, sb := range [...]string{"Ljava/lang/StringBuilder;", "Ljava/lang/StringBuffer;"} {
-		on(sb, "<init>", func(r *run, s *site) value {
-			v := r.text("")
-			if len(s.args) > 1 && !strings.HasPrefix(s.proto, "(I") {
-				v = r.content(s.cur, s.arg(1))
-			}
-			for _, o := range r.objectsOf(s.arg(0)) {
-				r.write(s.cur, o, keyAll, v, true)
-			}
-			return value{}
-		})
-		on(sb, "append insert", func(r *run, s *site) value {
-			k := 1
-			if s.name == "insert" {
-				k = 2
-			}
-			v := r.toText(s.cur, s.arg(k), s.proto)
-			for _, o := range r.objectsOf(s.arg(0)) {
-				old, ok := s.cur.heap.get(fieldKey(o, keyAll))
-				if !ok {
-					old = value{}
-				}
-				if s.name == "append" {
-					r.write(s.cur, o, keyAll, r.concat(old, v), true)
-				} else if at := s.arg(1); at.isNull() {
-					r.write(s.cur, o, keyAll, r.concat(v, old), true)
-				} else {
-					r.write(s.cur, o, keyAll, value{taint: r.labelSets.union(old.taint, v.taint)}, true)
-				}
-			}
-			if len(r.objectsOf(s.arg(0))) == 0 {
-				return value{taint: r.labelSets.union(s.arg(0).taint, v.taint), typ: s.arg(0).typ}
-			}
-			return s.arg(0)
-		})
-		on(sb, "toString", same)
-		on(sb, "reverse", func(r *run, s *site) value {
-			for _, o := range r.objectsOf(s.arg(0)) {
-				old, _ := s.cur.heap.get(fieldKey(o, keyAll))
-				t, ok := r.isText(old)
-				if !ok {
-					r.write(s.cur, o, keyAll, value{taint: old.taint}, true)
-					continue
-				}
-				b := []byte(t)
-				for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
-					b[i], b[j] = b[j], b[i]
-				}
-				v := r.text(string(b))
-				v.taint = old.taint
-				r.write(s.cur, o, keyAll, v, true)
-			}
-			return s.arg(0)
-		})
-	}
+	evaluations(hand)
 
 	// Uris and files are the texts they were made of.
 	on(uri, "parse", func(r *run, s *site) value { return r.content(s.cur, s.arg(0)) })
@@ -247,7 +96,7 @@ func modelTable() map[string][]modelOf {
 		return r.concat(r.concat(r.content(s.cur, s.arg(0)), r.text("/")), r.content(s.cur, s.arg(1)))
 	})
 	on("Landroid/content/ContentUris;", "withAppendedId", func(r *run, s *site) value {
-		return r.concat(r.concat(r.content(s.cur, s.arg(0)), r.text("/")), r.toText(s.cur, s.arg(1), "(J)"))
+		return r.concat(r.concat(r.content(s.cur, s.arg(0)), r.text("/")), r.toText(s.cur, s.arg(1), "J"))
 	})
 	on(file, "<init>", func(r *run, s *site) value {
 		v := r.content(s.cur, s.arg(1))
@@ -260,6 +109,20 @@ func modelTable() map[string][]modelOf {
 		return value{}
 	})
 	on(file, "getPath getAbsolutePath getCanonicalPath toString getAbsoluteFile getCanonicalFile", same)
+	// What lies in a folder has names that whoever named the folder did not choose.
+	on(file, "listFiles list", func(r *run, s *site) value {
+		v := r.general(s)
+		name := value{kind: rooted, taint: r.labelSets.union(v.taint, r.content(s.cur, s.arg(0)).taint)}
+		if s.name == "listFiles" {
+			f := r.made(s.cur, r.chainOf(s.f.m, s.in.PC, "a file in the folder", s.f.up), -2, r.p.syms.ids[file], 0, false)
+			r.fieldPut(s.cur, f, keyPath, name)
+			name = f
+		}
+		list := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.retType(s.proto), 0, true)
+		r.fieldPut(s.cur, list, keyAll, name)
+		list.maybe = true
+		return list
+	})
 	on("Landroid/content/UriMatcher;", "addURI", func(r *run, s *site) value {
 		path, _ := r.isText(r.content(s.cur, s.arg(2)))
 		auth, _ := r.isText(r.content(s.cur, s.arg(1)))
@@ -290,6 +153,7 @@ func modelTable() map[string][]modelOf {
 					r.write(s.cur, o, keyAction, v, true)
 				case paramIs(s.proto, i-1, intent):
 					r.copyObject(s.cur, s.args[i], o)
+					r.write(s.cur, o, keyIntent, s.args[i], true)
 				}
 			}
 		}
@@ -305,9 +169,18 @@ func modelTable() map[string][]modelOf {
 	}
 	on(intent, "setAction", self(keyAction, 1))
 	on(intent, "setData setDataAndNormalize setDataAndType", self(keyData, 1))
-	on(intent, "setClass", self(keyTarget, 2))
-	on(intent, "setComponent", self(keyTarget, 1))
-	on(intent, "setClassName", self(keyTarget, 2))
+	names := func(arg int) func(*run, *site) value {
+		return func(r *run, s *site) value {
+			r.retarget(s.cur, s.arg(0), s.arg(arg))
+			return self(keyTarget, arg)(r, s)
+		}
+	}
+	on(intent, "setClass", names(2))
+	on(intent, "setComponent", names(1))
+	on(intent, "setClassName", names(2))
+	on(intent, "setFlags removeFlags", strips)
+	on(intent, "setPackage", addressed)
+	on(intent, "parseUri parseUriInternal getIntent getIntentOld", parsed)
 	on("Landroid/content/ComponentName;", "<init>", func(r *run, s *site) value {
 		for _, o := range r.objectsOf(s.arg(0)) {
 			r.write(s.cur, o, keyAll, r.content(s.cur, s.arg(2)), true)
@@ -404,41 +277,6 @@ func modelTable() map[string][]modelOf {
 	on("Ljava/util/Map$Entry;", "getValue getKey", take)
 	on("Ljava/util/Collection;", "get getFirst getLast remove poll peek pop removeFirst removeLast element take", take)
 
-	// Arrays.
-	on("Ljava/lang/System;", "arraycopy", func(r *run, s *site) value {
-		for _, to := range r.objectsOf(s.arg(2)) {
-			for _, from := range r.objectsOf(s.arg(0)) {
-				exact := s.arg(1).kind == number && s.arg(3).kind == number
-				s.cur.heap.each(from, func(f uint32, v value) {
-					switch {
-					case f >= keyIndex && f < keyAll && exact:
-						i := int64(f&^keyIndex) - s.arg(1).n + s.arg(3).n
-						if n := s.arg(4); i >= s.arg(3).n && (n.kind != number || i < s.arg(3).n+n.n) {
-							r.write(s.cur, to, indexKey(i), v, true)
-						}
-					case f >= keyIndex && f <= keyAll:
-						r.write(s.cur, to, keyAll, value{taint: v.taint, typ: v.typ}, false)
-					}
-				})
-				r.write(s.cur, to, keyAll, value{taint: r.labelSets.union(s.arg(0).taint, r.objects[from].label)}, false)
-			}
-			if len(r.objectsOf(s.arg(0))) == 0 && s.arg(0).taint != 0 {
-				r.write(s.cur, to, keyAll, value{taint: s.arg(0).taint}, false)
-			}
-		}
-		return value{}
-	})
-
-	// Streams: what is read is what the stream carries.
-	for _, c := range [...]string{"Ljava/io/InputStream;", "Ljava/io/Reader;", "Ljava/io/DataInput;"} {
-		on(c, "read readFully", func(r *run, s *site) value {
-			t := r.deep(s.cur.heap, s.arg(0))
-			for _, o := range r.objectsOf(s.arg(1)) {
-				r.write(s.cur, o, keyAll, value{taint: t}, false)
-			}
-			return value{taint: t}
-		})
-	}
 	// Parcels: what is read is what was written, or what the caller sent.
 	on(parcel, "obtain", func(r *run, s *site) value {
 		return r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids[parcel], 0, false)
@@ -469,7 +307,9 @@ func modelTable() map[string][]modelOf {
 	}
 	// A parcelable that the caller sent is made by its creator from the parcel.
 	hand("Landroid/os/Parcelable$Creator;", "createFromParcel", func(r *run, s *site) value {
-		return r.incoming(s, "parcel", "", keyAll)
+		from := *s
+		from.args = s.args[min(1, len(s.args)):]
+		return r.incoming(&from, "parcel", "", keyAll)
 	})
 
 	// Components.
@@ -723,7 +563,7 @@ func modelTable() map[string][]modelOf {
 
 	// Reflection, where the names are known.
 	hand("Ljava/lang/Class;", "forName", func(r *run, s *site) value {
-		if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok {
+		if t, ok := r.onlyText(r.content(s.cur, s.arg(0))); ok {
 			if id, ok := r.p.syms.ids["L"+strings.ReplaceAll(t, ".", "/")+";"]; ok {
 				return value{kind: classRef, n: int64(id)}
 			}
@@ -731,7 +571,7 @@ func modelTable() map[string][]modelOf {
 		return value{taint: s.arg(0).taint, typ: r.p.syms.ids["Ljava/lang/Class;"]}
 	})
 	hand("Ljava/lang/Class;", "getMethod getDeclaredMethod", func(r *run, s *site) value {
-		name, ok := r.isText(r.content(s.cur, s.arg(1)))
+		name, ok := r.onlyText(r.content(s.cur, s.arg(1)))
 		if s.arg(0).kind != classRef || !ok {
 			return value{}
 		}
@@ -787,23 +627,16 @@ func modelTable() map[string][]modelOf {
 		}
 		return value{}
 	})
-	// Boxes.
-	for n := range strings.FieldsSeq("Integer Long Short Byte Boolean Character Float Double") {
-		c := "Ljava/lang/" + n + ";"
-		on(c, "valueOf intValue longValue shortValue byteValue booleanValue charValue", func(r *run, s *site) value {
-			v := s.arg(0)
-			if v.kind == number || v.alts != 0 || v.test != 0 {
-				return v
+	on("Landroid/content/pm/PackageManager;", "resolveActivity resolveActivityAsUser resolveService queryIntentActivities queryIntentActivitiesAsUser queryIntentServices queryBroadcastReceivers getActivityInfo getServiceInfo getReceiverInfo", resolved)
+	on(intent, "resolveActivity resolveActivityInfo", resolved)
+	peerModels(on, start)
+	for _, c := range [...]string{"Ljava/net/URLConnection;", "Ljava/net/Socket;"} {
+		on(c, "getOutputStream", func(r *run, s *site) value {
+			v := r.general(s)
+			for _, o := range r.objectsOf(v) {
+				r.write(s.cur, o, keyFar, intVal(1), true)
 			}
-			return value{taint: v.taint}
-		})
-		on(c, "parseInt parseLong parseBoolean", func(r *run, s *site) value {
-			if t, ok := r.isText(r.content(s.cur, s.arg(0))); ok && len(s.args) == 1 {
-				if n, ok := parseNumber(t); ok {
-					return intVal(n)
-				}
-			}
-			return value{taint: s.arg(0).taint}
+			return v
 		})
 	}
 	// What only looks like data.

@@ -198,20 +198,20 @@ func TestPhones(t *testing.T) {
 				t.Error("gap:", g)
 			}
 			p.hold(t, pr)
-			for i := range pr.Paths() {
-				for _, e := range program.Replay(pr, &pr.Paths()[i]) {
+			for _, x := range paths(pr) {
+				for _, e := range program.Replay(pr, &x) {
 					t.Error(e)
 				}
 			}
 			for _, e := range program.Sanity(pr) {
 				t.Error(e)
 			}
-			first := tell(pr.Paths())
+			first := tell(paths(pr))
 			procs := runtime.GOMAXPROCS(0)
 			defer runtime.GOMAXPROCS(procs)
 			for _, n := range []int{1, 4} {
 				runtime.GOMAXPROCS(n)
-				if again := tell(program.Build(context.Background(), ph, nil).Paths()); again != first {
+				if again := tell(paths(program.Build(context.Background(), ph, nil))); again != first {
 					t.Errorf("with %d threads:\n%s\nand before:\n%s", n, again, first)
 				}
 			}
@@ -219,12 +219,17 @@ func TestPhones(t *testing.T) {
 	}
 }
 
+// paths returns what an outsider can set off: effects, and intents of his that go on.
+func paths(pr *program.Program) []program.Path {
+	return slices.Concat(pr.Paths(), pr.Redirects())
+}
+
 // hold compares the paths found with those expected.
 func (p *textPhone) hold(t *testing.T, pr *program.Program) {
 	pos := p.positions(t)
 	found := map[place][]*program.Path{}
-	for i := range pr.Paths() {
-		x := &pr.Paths()[i]
+	for _, p := range paths(pr) {
+		x := &p
 		if c := x.Entry.Component; c != nil && !c.Exported {
 			t.Errorf("a path begins at %s, which is not exported", x.Entry.What)
 		}

@@ -81,6 +81,11 @@ type Program struct {
 	relevant  []reaches
 	api       int
 	paths     []Path
+	remote    []Path
+	sent      []Sending
+	redirects []Path
+	told      []Sending
+	doors     doors
 	gaps      []evidence.Gap
 }
 
@@ -115,7 +120,7 @@ var wellKnown = strings.Fields(`run:()V call:()Ljava/lang/Object; [C [B [Ljava/l
 	what:I arg1:I arg2:I obj:Ljava/lang/Object; <init>:()V <clinit>:()V handleMessage:(Landroid/os/Message;)V
 	handleMessage:(Landroid/os/Message;)Z onPreExecute:()V doInBackground:([Ljava/lang/Object;)Ljava/lang/Object;
 	onServiceConnected:(Landroid/content/ComponentName;Landroid/os/IBinder;)V onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z
-	onFinish:()V onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V onActivityResult:(IILandroid/content/Intent;)V Landroid/content/SharedPreferences; Landroid/view/View; Landroid/app/PendingIntent; Landroid/content/Context;`)
+	onFinish:()V signatures:[Landroid/content/pm/Signature; packageName:Ljava/lang/String; Landroid/content/pm/PackageInfo; Landroid/content/pm/Signature; [Landroid/content/pm/Signature; onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V onActivityResult:(IILandroid/content/Intent;)V Landroid/content/SharedPreferences; Landroid/view/View; Landroid/app/PendingIntent; Landroid/content/Context;`)
 
 // Build reads all code of ph and finds the paths from its ways in to effects.
 func Build(ctx context.Context, ph *phone.Phone, progress func(evidence.Progress)) *Program {
@@ -145,9 +150,12 @@ func (p *Program) property(name string) (string, bool) { return p.Phone.Property
 func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progress)) {
 	type result struct {
 		paths   []Path
+		remote  []Path
+		sent    []Sending
 		gaps    []evidence.Gap
 		unknown int
 	}
+	p.findDoors()
 	results := make([]result, len(p.spaces))
 	var mu sync.Mutex
 	done := 0
@@ -155,7 +163,15 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 		if p.spaces[i].pkg == nil || ctx.Err() != nil {
 			return
 		}
-		results[i].paths, results[i].gaps, results[i].unknown = p.interpretPackage(i)
+		res := &results[i]
+		res.paths, res.gaps, res.unknown = p.interpretPackage(i)
+		if remote, sent, cut := p.driveAlone(i); true {
+			res.remote, res.sent = remote, sent
+			if cut > 0 {
+				res.gaps = append(res.gaps, evidence.Gap{At: p.spaces[i].pkg.Manifest, Reason: evidence.TooLarge,
+					Detail: fmt.Sprintf("%d components of %s were not followed to the end, as they run by themselves: more than %d steps", cut, p.spaces[i].pkg.Name, maxFar)})
+			}
+		}
 		mu.Lock()
 		done++
 		progress(evidence.Progress{Stage: "following ways in", Item: p.spaces[i].pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
@@ -163,12 +179,32 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 	})
 	for _, r := range results {
 		p.paths = append(p.paths, r.paths...)
+		p.remote = append(p.remote, r.remote...)
+		p.sent = append(p.sent, r.sent...)
 		p.gaps = append(p.gaps, r.gaps...)
 		p.Stats.Unknown += r.unknown
 	}
-	slices.SortStableFunc(p.paths, func(a, b Path) int {
+	inOrder := func(a, b Path) int {
 		return cmp.Or(cmp.Compare(a.Entry.Package.Name, b.Entry.Package.Name), cmp.Compare(a.Entry.What, b.Entry.What),
 			cmp.Compare(a.Effect.ID, b.Effect.ID), evidence.Compare(a.At, b.At))
+	}
+	slices.SortStableFunc(p.paths, inOrder)
+	for _, x := range p.sent {
+		if x.Over.Rank == "apps" {
+			p.told = append(p.told, x)
+		}
+	}
+	p.sent = slices.DeleteFunc(p.sent, func(x Sending) bool { return x.Over.Rank == "apps" })
+	for _, x := range p.paths {
+		if x.Effect.Redirects {
+			p.redirects = append(p.redirects, x)
+		}
+	}
+	p.paths = slices.DeleteFunc(p.paths, func(x Path) bool { return x.Effect.Redirects })
+	slices.SortStableFunc(p.remote, inOrder)
+	slices.SortStableFunc(p.sent, func(a, b Sending) int {
+		return cmp.Or(cmp.Compare(a.Entry.Package.Name, b.Entry.Package.Name), cmp.Compare(a.Entry.What, b.Entry.What),
+			cmp.Compare(a.Data.ID, b.Data.ID), evidence.Compare(a.At, b.At))
 	})
 }
 

@@ -80,8 +80,8 @@ func TestRealPhones(t *testing.T) {
 				}
 			}
 			bad := program.Sanity(pr)
-			for i := range pr.Paths() {
-				bad = append(bad, program.Replay(pr, &pr.Paths()[i])...)
+			for _, x := range paths(pr) {
+				bad = append(bad, program.Replay(pr, &x)...)
 			}
 			for i, e := range bad {
 				if i == 20 {
