@@ -19,6 +19,7 @@ import (
 // line may not be used. It is a statement of policy: do not change it to fix a build. Tests are exempt.
 var deps = map[string]string{
 	"internal/*":      "",
+	"internal/imgfs":  "internal/cursor",
 	"knowledge":       "",
 	"format/*":        "internal/*",
 	"format/apk":      "internal/* github.com/klauspost/compress",
@@ -27,7 +28,7 @@ var deps = map[string]string{
 	"format/f2fs":     "internal/* github.com/klauspost/compress",
 	"format/squashfs": "internal/* github.com/klauspost/compress github.com/ulikunitz/xz",
 	"format/ota":      "internal/* github.com/klauspost/compress github.com/ulikunitz/xz github.com/andybalholm/brotli",
-	"evidence":        "format/* internal/cursor github.com/klauspost/compress github.com/ulikunitz/xz golang.org/x/sys",
+	"evidence":        "format/* internal/cursor internal/lz4 github.com/klauspost/compress github.com/ulikunitz/xz golang.org/x/sys",
 	"adb":             "",
 	"collect":         "adb evidence",
 	"phone":           "evidence format/* knowledge",

@@ -57,6 +57,7 @@ func Diff(a, b *Result) *verdict.Difference {
 	compare("partitions", (*side).partitions)
 	files := verdict.Compare("files", x.files, y.files)
 	d.Areas = append(d.Areas, files)
+	d.Conformance = conformance(x, y, files)
 	return d
 }
 
@@ -231,6 +232,53 @@ func sameFiles(x, y *side) (work []func()) {
 		})
 	}
 	return work
+}
+
+// conformance counts the files of the partitions that both phones have.
+func conformance(x, y *side, files verdict.Area) (out []verdict.Conformance) {
+	counts := map[string]*verdict.Conformance{}
+	of := func(s *side, path string) *verdict.Conformance {
+		name := ""
+		if f := s.byPath(path); f != nil {
+			name = s.part(f)
+		}
+		c := counts[name]
+		if c == nil {
+			c = &verdict.Conformance{Partition: cmp.Or(name, "no partition")}
+			counts[name] = c
+		}
+		return c
+	}
+	for _, it := range files.Added {
+		of(y, it.ID).Added++
+	}
+	apart := map[string]bool{}
+	for _, it := range files.Removed {
+		of(x, it.ID).Removed++
+		apart[it.ID] = true
+	}
+	for _, it := range files.Changed {
+		of(x, it.ID).Changed++
+		apart[it.ID] = true
+	}
+	unseen := func(it verdict.Item) bool {
+		return slices.ContainsFunc(it.Facts, func(f verdict.Fact) bool { return f.Unseen })
+	}
+	for _, it := range x.files {
+		if apart[it.ID] {
+			continue
+		}
+		j, ok := slices.BinarySearchFunc(y.files, it.ID, func(o verdict.Item, id string) int { return cmp.Compare(o.ID, id) })
+		if c := of(x, it.ID); ok && (unseen(it) || unseen(y.files[j])) {
+			c.Unseen++
+		} else {
+			c.Same++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		out = append(out, *counts[name])
+	}
+	return out
 }
 
 func (s *side) byPath(p string) *evidence.File {
@@ -487,7 +535,12 @@ func (s *side) device() (out []verdict.Item) {
 	if s.Phone.API > 0 {
 		api = fmt.Sprint(s.Phone.API)
 	}
+	key := ""
+	if chain := s.Phone.VerifiedBoot.Chain; len(chain) > 0 {
+		key = chain[0].KeySHA256
+	}
 	for _, f := range []struct{ name, value string }{
+		{"vbmeta digest", s.Phone.VerifiedBoot.Digest}, {"verified boot key", key},
 		{"brand", d.Brand}, {"manufacturer", d.Manufacturer}, {"model", d.Model}, {"name", d.Name}, {"fingerprint", d.Fingerprint}, {"android", d.Android},
 		{"api", api}, {"patch", d.Patch}, {"build type", d.BuildType}, {"build tags", d.BuildTags}, {"build date", d.BuildDate}, {"board", d.Board}, {"abi", d.ABI},
 	} {

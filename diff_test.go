@@ -231,6 +231,11 @@ func TestDiffLaws(t *testing.T) {
 			t.Errorf("%s: A to B is\n%+v\nB to A, turned round, is\n%+v", x.Name, ab.Areas[i], *x)
 		}
 	}
+	for i, c := range ba.Conformance {
+		if c.Added, c.Removed = c.Removed, c.Added; ab.Conformance[i] != c {
+			t.Errorf("A to B is %+v, B to A, turned round, is %+v", ab.Conformance[i], c)
+		}
+	}
 	wire := func() []byte {
 		a, b := scanText(t, onePhone), scanText(t, twinPhone)
 		var out bytes.Buffer
@@ -262,9 +267,19 @@ func TestDiffOneChange(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, file), data, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got := told(gifthorse.Diff(scanAt(t, filepath.Join("examples", "giftphone")), scanAt(t, dir)))
-	if want := []string{"files ~ /" + file + " sha256"}; !slices.Equal(got, want) {
+	d := gifthorse.Diff(scanAt(t, filepath.Join("examples", "giftphone")), scanAt(t, dir))
+	if got, want := told(d), []string{"files ~ /" + file + " sha256"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	changed, same := 0, 0
+	for _, c := range d.Conformance {
+		changed, same = changed+c.Changed, same+c.Same
+		if c.Added+c.Removed+c.Unseen > 0 {
+			t.Errorf("%+v", c)
+		}
+	}
+	if changed != 1 || same == 0 {
+		t.Errorf("%d changed, %d the same: %+v", changed, same, d.Conformance)
 	}
 }
 

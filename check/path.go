@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"gifthorse/phone"
@@ -39,7 +40,30 @@ func OfPath(p *program.Path) Finding {
 	if p.Gesture {
 		f.Reach = Screen
 	}
+	if s := given(p); s != "" {
+		f.Witness = append(slices.Clone(p.Steps), program.Step{At: p.At, What: s})
+	}
 	return f
+}
+
+// given says which texts an effect is given that the code fixes.
+func given(p *program.Path) string {
+	const most, longest = 4, 200 // what is more, or longer, a reader looks up at the address
+	var said []string
+	for _, t := range p.Fixed {
+		if strings.TrimSpace(t) == "" || len(said) == most {
+			continue
+		}
+		s := strconv.Quote(t[:min(len(t), longest)])
+		if slices.Contains(p.Composed, t) {
+			s += " (it stands nowhere in the code as it is)"
+		}
+		said = append(said, s)
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "of what it is given, the code fixes: " + strings.Join(said, ", ")
 }
 
 // Powerful reports whether an app's code can do what an ordinary app cannot even ask for: it runs under a uid

@@ -254,6 +254,16 @@ func Constant(class, field string) (string, bool) {
 	return s, ok
 }
 
+// BeginsConstant reports whether a text begins with a text that the framework keeps in a constant field.
+func BeginsConstant(text string) bool {
+	for _, c := range constantsOnce() {
+		if len(c) > 1 && strings.HasPrefix(text, c) { // a separator begins anything
+			return true
+		}
+	}
+	return false
+}
+
 // BuildField returns the system property behind a field of android.os.Build or Build.VERSION.
 func BuildField(name string) (string, bool) {
 	s, ok := constantsOnce()[[2]string{"Landroid/os/Build;", name}]

@@ -210,6 +210,7 @@ func (r *run) incoming(s *site, kind, name string, key uint32) value {
 				v = value{typ: out.typ, taint: r.mark("stored", "", "the answer of another part of the phone", true, r.at(s.f, s.in.PC))}
 			case r.objects[o].cid == 0:
 				v = intVal(0) // made here and never filled
+				r.curious = r.curious || o == r.own
 			}
 		}
 		v.taint = r.labelSets.union(v.taint, out.taint)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,8 @@ type Path struct {
 	Steered []Input
 	// Fixed are the constants among the effect's arguments, sorted.
 	Fixed []string
+	// Composed are those of Fixed that stand nowhere in the code as they are: it decodes them, or puts them together.
+	Composed []string
 	// Action is what the intent's action must be, if the code insists.
 	Action string
 	Gates  []Gate
@@ -480,7 +483,8 @@ func (r *run) startComponent(s *site, intent value, kind string) (binder value) 
 			continue
 		}
 		cid := r.p.find(r.space, r.p.syms.ids[c.Name])
-		if cid == 0 || !r.p.worthwhile(cid, r.wants) {
+		// A service that is bound may do for its caller what it does not reach by itself: run a task that it is handed.
+		if cid == 0 || !strings.HasPrefix(s.name, "bindService") && !r.p.worthwhile(cid, r.wants) {
 			continue
 		}
 		r.started[c.Name]++
@@ -700,6 +704,11 @@ func (r *run) path(h *hit) Path {
 			}
 		}
 	}
+	for _, t := range p.Fixed {
+		if !r.p.literal(r.p.ofPackage[p.In], t) {
+			p.Composed = append(p.Composed, t)
+		}
+	}
 	seen := map[Input]bool{}
 	var reads []*chain
 	for _, l := range r.labelSets.items[h.steered] {
@@ -722,6 +731,23 @@ func (r *run) path(h *hit) Path {
 	}
 	p.Steps = r.witness(h, reads)
 	return p
+}
+
+// literal reports whether a text stands in the strings of an app's code, or of the libraries that it uses, or is made of a
+// constant of the platform's. One that is not ASCII is taken to: the order of a DEX's strings is that of UTF-16.
+func (p *Program) literal(sp int, t string) bool {
+	if knowledge.BeginsConstant(t) || strings.ContainsFunc(t, func(c rune) bool { return c >= 0x80 }) {
+		return true
+	}
+	for _, s := range append([]int{sp}, p.spaces[sp].uses...) {
+		for _, i := range p.spaces[s].dexes {
+			d := p.dexes[i].File
+			if _, ok := sort.Find(d.NumStrings(), func(k int) int { return strings.Compare(t, d.String(uint32(k))) }); ok {
+				return true
+			}
+		}
+	}
+	return t == ""
 }
 
 func compactTexts(s []string) []string {

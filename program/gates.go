@@ -165,7 +165,7 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 	case has.caller && t.op == "starts with" && yes && strings.Contains(t.right, "/") && path:
 		g.What, g.Holds = "the path must begin with "+strconv.Quote(t.right), GateHolds
 	case has.caller && has.digest && yes && t.op == "equals":
-		g.What, g.Holds = "what comes in must have the digest "+strconv.Quote(t.right)+"; what has it the code does not say", GateUnknown
+		g.What, g.Holds = "what comes in must have a digest"+named(t.right)+"; what has it the code does not say", GateUnknown
 	case has.caller && yes && t.right != "" && t.op == "equals":
 		g.What, g.Holds = "what comes in must be "+strconv.Quote(t.right)+", which is in the code for all to read", GateDoesNotHold
 	default:

@@ -46,6 +46,9 @@ type run struct {
 	limit      int
 	cut        bool           // the budget ended it
 	unfinished bool           // it ended a method before
+	own        uint32         // the intent that an app driven alone gets
+	curious    bool           // it was looked into for what it does not hold
+	full       int            // the limit outside of the aside under way
 	fetching   bool           // a call is being followed that can only fetch or send
 	budget     int            // steps of the whole run
 	whole      bool           // the whole app is driven, not one way in
@@ -325,7 +328,7 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 	if b == nil || r.depth >= maxDepth || r.onStack[m] >= maxOnStack || r.cut {
 		return r.skip(m, args), r.passedBy(m, st), true
 	}
-	limit := r.limit
+	limit, began, lifted := r.limit, r.steps, false
 	r.limit = r.steps + (limit-r.steps)/32*31 // a call leaves something to what comes after it
 	if aside := r.p.relevant[m]&(r.wants|reachesGuard) == 0 || r.whole && r.p.relevant[m]&r.wants == 0; aside {
 		if r.strange >= maxStrange {
@@ -333,13 +336,16 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 			return r.skip(m, args), st, true
 		}
 		if r.strange == 0 {
+			r.full = r.limit
 			r.limit = min(r.limit, r.steps+maxAside)
 		}
 		r.strange++
 		defer func() { r.strange-- }()
-	} else if s := r.strange; s > 0 {
-		r.strange = 0
-		defer func() { r.strange = s }()
+	} else if s := r.strange; s > 0 { // an aside has come back to what matters: it is handed a task, say
+		r.strange, lifted = 0, true
+		full := r.full
+		r.limit = max(r.limit, r.steps+(full-r.steps)/32*31)
+		defer func() { r.strange, r.full = s, full }()
 	}
 	if r.alone && !r.fetching && r.p.relevant[m]&(reachesEffect|reachesOther) == 0 {
 		r.limit = min(r.limit, r.steps+maxFetch)
@@ -354,6 +360,9 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 	cur := &local{regs: make([]value, b.code.Registers), state: st}
 	place(r.p, m, b, args, cur.regs)
 	r.interpret(f, cur)
+	if lifted { // what that took is not the aside's
+		limit += r.steps - began
+	}
 	r.limit = limit
 	if r.cut && r.steps < limit { // it took its share and did not end: what it would give is not known
 		r.cut = false

@@ -870,7 +870,7 @@ func (r *run) guardsIn(set uint32) uint32 {
 
 // fills reports whether a method of this name puts its arguments into its receiver.
 func fills(name string) bool {
-	for _, p := range [...]string{"put", "add", "set", "append", "write", "update", "insert", "push", "offer", "replace", "load", "format", "print", "wrap", "accumulate"} {
+	for _, p := range [...]string{"put", "with", "add", "set", "append", "write", "update", "insert", "push", "offer", "replace", "load", "format", "print", "wrap", "accumulate"} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}
@@ -900,7 +900,7 @@ func fillable(class string) bool {
 func carries(class string) bool {
 	for _, p := range [...]string{"Ljava/lang/", "Ljava/util/", "Ljava/net/", "Ljava/nio/", "Ljava/text/", "Ljava/io/", "Ljava/math/", "Lorg/json/",
 		"Lorg/apache/", "Ljava/security/", "Ljavax/crypto/", "Landroid/content/ContentValues;", "Landroid/content/ContentUris;", "Landroid/content/Intent;",
-		"Landroid/content/ComponentName;", "Landroid/util/", "Landroid/text/", "Landroid/net/Uri", "Landroid/os/B", "Landroid/os/Parcel"} {
+		"Landroid/content/ComponentName;", "Landroid/content/ContentProviderOperation", "Landroid/util/", "Landroid/text/", "Landroid/net/Uri", "Landroid/os/B", "Landroid/os/Parcel"} {
 		if strings.HasPrefix(class, p) {
 			return true
 		}

@@ -38,8 +38,9 @@ import (
 //	# nopath            no path ends here
 //
 // Behind the effect may stand what more is known of the path: extra "name" that steers it, fixed "text" among its
-// constants, action "name", from "class" of the component. A line may hold several, one for each path. A path that
-// ends where none is expected is an error, so nopath is for the reader and for this:
+// constants, composed "text" if that stands nowhere in the code as it is, action "name", from "class" of the component.
+// A line may hold several, one for each path. A path that ends where none is expected is an error, so nopath is for the
+// reader and for this:
 //
 //	# todo path EFFECT, # todo nopath    as it should be, and is not yet
 //
@@ -59,12 +60,13 @@ type want struct {
 	todo                 bool
 	state, effect        string
 	extra, fixed, action string
+	composed             string
 	from                 string
 }
 
 var (
 	expectation = regexp.MustCompile(`# (todo )?(path|held|unknown|nopath)\b([^#]*)`)
-	detail      = regexp.MustCompile(`(extra|fixed|action|from) ("(?:[^"\\]|\\.)*")`)
+	detail      = regexp.MustCompile(`(extra|fixed|composed|action|from) ("(?:[^"\\]|\\.)*")`)
 	attribute   = regexp.MustCompile(` (\w+)=`)
 	property    = regexp.MustCompile(`^[\w.]+=`)
 )
@@ -114,7 +116,7 @@ func readPhone(t testing.TB, file string) *textPhone {
 					if err != nil {
 						t.Fatal(file, line, err)
 					}
-					*map[string]*string{"extra": &w.extra, "fixed": &w.fixed, "action": &w.action, "from": &w.from}[d[1]] = s
+					*map[string]*string{"extra": &w.extra, "fixed": &w.fixed, "composed": &w.composed, "action": &w.action, "from": &w.from}[d[1]] = s
 				}
 				if rest := strings.Fields(detail.ReplaceAllString(m[3], "")); w.state != "nopath" && len(rest) != 1 || w.state == "nopath" && m[3] != "" && strings.TrimSpace(m[3]) != "" {
 					t.Fatalf("%s: no expectation: %s", file, line)
@@ -174,6 +176,7 @@ func state(p *program.Path) string {
 func (w want) is(p *program.Path) bool {
 	steered := w.extra == "" || slices.ContainsFunc(p.Steered, func(i program.Input) bool { return i.Name == w.extra })
 	return w.state == state(p) && w.effect == p.Effect.ID && steered && (w.fixed == "" || slices.Contains(p.Fixed, w.fixed)) &&
+		(w.composed == "" || slices.Contains(p.Composed, w.composed)) && (w.fixed == "" || !slices.Contains(p.Composed, w.fixed)) &&
 		w.action == p.Action && (w.from == "" || strings.HasSuffix(p.Entry.What, " L"+w.from+";"))
 }
 

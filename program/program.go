@@ -37,6 +37,21 @@
 // handed. What is put into an intent gets out where the intent leaves the app, and an intent that the app made
 // brings nothing in. Support libraries that an app carries are modelled as the platform is (knowledge/carried.txt).
 //
+// # What runs by itself
+//
+// Remote and Sent (remote.go) drive what needs nobody at a door: receivers and services as the phone sets them off. Labels
+// are put on what comes in from far away (the role "input" of the facts) instead of on a caller's data. Such a run may lead
+// into other apps (peers.go), over intents and binders that they export to it; there the caller is known, and questions
+// about him are answered from package phone: a check that he passes becomes a gate that does not hold, and is told.
+//
+// # Budgets
+//
+// A run has a number of steps, and a call gets most of what is left and not all. What a call would give that did not end is
+// not known; if who calls may be asked in it, a gate with an unknown answer stands on the way behind it (passedBy).
+//
+// An intent that the outsider made is told from one that the app made: started, it counts as an effect of its own
+// (redirect.go). So are messages to all apps from those to one (broadcast.go).
+//
 // # What is not
 //
 // Native code, of which is known only that what it is given may come out; code that native code changes; what
@@ -189,23 +204,26 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 			cmp.Compare(a.Effect.ID, b.Effect.ID), evidence.Compare(a.At, b.At))
 	}
 	slices.SortStableFunc(p.paths, inOrder)
-	for _, x := range p.sent {
-		if x.Over.Rank == "apps" {
-			p.told = append(p.told, x)
-		}
-	}
-	p.sent = slices.DeleteFunc(p.sent, func(x Sending) bool { return x.Over.Rank == "apps" })
-	for _, x := range p.paths {
-		if x.Effect.Redirects {
-			p.redirects = append(p.redirects, x)
-		}
-	}
-	p.paths = slices.DeleteFunc(p.paths, func(x Path) bool { return x.Effect.Redirects })
 	slices.SortStableFunc(p.remote, inOrder)
 	slices.SortStableFunc(p.sent, func(a, b Sending) int {
 		return cmp.Or(cmp.Compare(a.Entry.Package.Name, b.Entry.Package.Name), cmp.Compare(a.Entry.What, b.Entry.What),
 			cmp.Compare(a.Data.ID, b.Data.ID), evidence.Compare(a.At, b.At))
 	})
+	// What the outsider's own intents do, and what goes to the phone's apps only, is asked for apart.
+	p.told, p.sent = apart(p.sent, func(x Sending) bool { return x.Over.Rank == "apps" })
+	p.redirects, p.paths = apart(p.paths, func(x Path) bool { return x.Effect.Redirects })
+}
+
+// apart divides a list into what is so and what is not, in the same order.
+func apart[T any](list []T, is func(T) bool) (so, not []T) {
+	for _, x := range list {
+		if is(x) {
+			so = append(so, x)
+		} else {
+			not = append(not, x)
+		}
+	}
+	return so, not
 }
 
 // Coverage says how much of the code was read.

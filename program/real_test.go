@@ -83,6 +83,9 @@ func TestRealPhones(t *testing.T) {
 			for _, x := range paths(pr) {
 				bad = append(bad, program.Replay(pr, &x)...)
 			}
+			for _, x := range pr.Remote() {
+				bad = append(bad, program.Replay(pr, &x)...)
+			}
 			for i, e := range bad {
 				if i == 20 {
 					t.Errorf("and %d more", len(bad)-i)
@@ -91,7 +94,10 @@ func TestRealPhones(t *testing.T) {
 				t.Error(e)
 			}
 			if name == "doogee_mix" { // the smaller of the two
-				if again := program.Build(context.Background(), ph, nil); tell(again.Paths()) != tell(pr.Paths()) {
+				if len(pr.Remote()) == 0 || len(pr.Sent()) == 0 {
+					t.Error("nothing is found of what runs by itself")
+				}
+				if again := program.Build(context.Background(), ph, nil); tell(again.Paths()) != tell(pr.Paths()) || tell(again.Remote()) != tell(pr.Remote()) {
 					t.Error("the second time something else is found")
 				}
 			}

@@ -52,14 +52,16 @@ func alone(what reaches) bool {
 func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
 	pkg := p.spaces[sp].pkg
 	steps := 0
-	// With a bare intent first, as an alarm or the system sends it; then with one in which anything may be.
+	// With a bare intent first, as an alarm or the system sends it; then, where the code looked for more in it, with
+	// one in which anything may be.
+	curious := map[*phone.Component]bool{}
 	for _, bare := range [2]bool{true, false} {
 		for _, c := range pkg.Components {
 			if c.Kind != phone.KindReceiver && c.Kind != phone.KindService {
 				continue
 			}
 			cid := p.find(sp, p.syms.ids[c.Name])
-			if cid == 0 || !alone(p.classReaches(cid)) {
+			if cid == 0 || !alone(p.classReaches(cid)) || !bare && !curious[c] {
 				continue
 			}
 			if steps > maxApp {
@@ -78,6 +80,7 @@ func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
 			}
 			paths = append(paths, r.remotePaths()...)
 			sent = append(sent, r.sendings()...)
+			curious[c] = bare && r.curious || curious[c]
 			if r.cut || r.unfinished {
 				cut++
 			}
@@ -115,7 +118,8 @@ func (r *run) got() bool {
 // ownIntent is an intent of the platform's or of the app's own: what is in it is not known, and no outsider's.
 // If the component listens for messages from far away, what is in it is theirs.
 func (r *run) ownIntent(cur *local, c *phone.Component, bare bool) value {
-	in := r.objVal(r.newObject(r.p.syms.ids["Landroid/content/Intent;"], 0))
+	r.own = r.newObject(r.p.syms.ids["Landroid/content/Intent;"], 0)
+	in := r.objVal(r.own)
 	var inside, action value
 	if c != nil {
 		var actions []string

@@ -138,6 +138,12 @@ func (r *replayer) steps(steps []Step, end evidence.Ref) {
 			if !in.Op.IsInvoke() || !strings.HasSuffix(s.What, " with "+callee) && (i != 0 || s.What != "reads "+callee) {
 				r.fail("step %d %q is %v, which calls %q", i, s.What, in.Op, callee)
 			}
+		case strings.HasPrefix(s.What, "calls a binder of "): // of another app: it must lead into that app's onTransact
+			cur = r.enters(steps, i)
+			k := r.p.spaces[r.p.dexes[r.p.methods[cur].dex].space].pkg
+			if name, _ := cutSel(r.p.syms.text[r.p.methods[cur].sel]); name != "onTransact" || k == nil || s.What != "calls a binder of "+k.Name || !strings.HasSuffix(r.p.calleeAt(m, pc), ".transact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z") {
+				r.fail("step %d %q leads to %s", i, s.What, r.p.MethodName(cur))
+			}
 		case kind == "starts" || kind == "registers":
 			if !in.Op.IsInvoke() {
 				r.fail("step %d %q is %v", i, s.What, in.Op)
@@ -145,6 +151,12 @@ func (r *replayer) steps(steps []Step, end evidence.Ref) {
 			cur = r.enters(steps, i)
 			if cur != 0 && kind == "starts" {
 				_, class, _ := strings.Cut(rest, " ")
+				class, of, other := strings.Cut(class, " of ")
+				if k := r.p.spaces[r.p.dexes[r.p.methods[cur].dex].space].pkg; other && (k == nil || k.Name != of) {
+					r.fail("step %d %q leads to %s", i, s.What, r.p.MethodName(cur))
+				} else if other {
+					break
+				}
 				if name := r.p.syms.text[r.p.classes[r.p.methods[cur].class].name]; !r.inherits(r.p.dexes[r.p.methods[m].dex].space, class, name) && !r.p.isInit(cur) {
 					r.fail("step %d %q leads to %s", i, s.What, r.p.MethodName(cur))
 				}

@@ -95,7 +95,7 @@ var gradeWords = map[check.Grade]string{
 }
 
 var reachWords = map[check.Reach]string{
-	check.Network:         "anybody on the network path",
+	check.Network:         "somebody on the network",
 	check.Radio:           "anybody who can send a radio message",
 	check.AnyApp:          "any app",
 	check.PreinstalledApp: "any preinstalled app",

@@ -9,6 +9,14 @@ import (
 // judges nothing: what only one of two phones of a model has may be meant for its owner, or be an update.
 type Difference struct {
 	Areas []Area
+	// Conformance counts the files of each partition that both phones have, by partition: how far B is what A is.
+	Conformance []Conformance
+}
+
+// A Conformance counts the files of one partition.
+type Conformance struct {
+	Partition                             string
+	Same, Changed, Added, Removed, Unseen int // Unseen: in both, and could not be read in one
 }
 
 // An Area is a part of a phone that is compared by itself: its apps, its services, its files.

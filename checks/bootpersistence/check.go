@@ -1,17 +1,18 @@
 // Package bootpersistence looks at what a phone starts by itself: programs of root that lie where somebody else can put other ones,
-// what root's scripts fetch from the network, shells offered over the network, and sockets of root's services that are open to all. What is
-// started is the phone's word (phone.Launch: init's files and the scripts that they run); whose the places are is in knowledge/boot.tsv.
+// what root's scripts fetch from the network, and shells offered over the network. What is started is the phone's word (phone.Launch:
+// init's files and the scripts that they run); whose the places are is in knowledge/boot.tsv.
 package bootpersistence
 
 import (
 	"cmp"
 	_ "embed"
+	"io/fs"
+	"path"
 	"slices"
 	"strings"
 
 	"gifthorse/check"
 	"gifthorse/evidence"
-	"gifthorse/knowledge"
 	"gifthorse/phone"
 	"gifthorse/program"
 )
@@ -32,7 +33,6 @@ var Check = &check.Check{
 		"fetched": "the phone by itself runs as {user} what it gets from {url}",
 		"fetches": "a script that runs as {user} gets {url} from the network",
 		"serves":  "the phone by itself offers a shell of {user} to others on the network, with {file}",
-		"socket":  "the modes of files let any app talk to {service}, which runs as root, over the socket {socket}",
 	},
 	Run: run,
 }
@@ -81,20 +81,20 @@ func run(p *check.Pass) error {
 		}
 		launched(p, l, id, f)
 	}
-	for i := range p.Phone.Services {
-		socket(p, &p.Phone.Services[i])
-	}
 	return nil
 }
 
 // launched reports a finding on l. It is at most weak where a gate is not known to fail, and a lead where nothing starts it.
 func launched(p *check.Pass, l *phone.Launch, id string, f check.Finding) {
-	f.Gates = append(f.Gates, confined(p.Phone, l.Label, l.At))
+	f.Gates = append(f.Gates, confined(p.Phone, l))
 	if l.Conditional {
 		f.Gates = append(f.Gates, check.Gate{What: "a condition in the script, which was not judged", At: l.At})
 	}
 	if f.Grade == check.Proven && slices.ContainsFunc(f.Gates, func(g check.Gate) bool { return g.Holds != program.GateDoesNotHold }) {
 		f.Grade = check.Weak
+	}
+	if f.Grade == check.Weak && f.Reach == check.AnyApp && slices.ContainsFunc(f.Gates, func(g check.Gate) bool { return g.Holds == program.GateHolds }) {
+		f.Grade = check.Lead // any app is kept out by a rule that was read
 	}
 	if !p.Phone.Happens(l.When) {
 		f.Grade, f.State = check.Lead, check.Inactive
@@ -119,32 +119,16 @@ func launched(p *check.Pass, l *phone.Launch, id string, f check.Finding) {
 	p.Report(f)
 }
 
-func socket(p *check.Pass, s *phone.Service) {
-	for _, k := range s.Sockets {
-		if s.User != "root" || k.Perm&0o002 == 0 || s.Binary == nil || knowledge.Boot("socket", k.Name, p.Phone.Device.Android) != "" {
-			continue
-		}
-		f := check.Finding{Grade: check.Weak, Reach: check.AnyApp, Effect: "talk to a service of root", CWE: 732, Subject: "service " + s.Name, MessageID: "socket", At: s.At,
-			Args: []check.Arg{{Name: "service", Value: s.Name}, {Name: "socket", Value: k.Name}}, Gates: []check.Gate{confined(p.Phone, s.Label, s.At)},
-			Disclosure: disclosure, Vouchers: []check.Voucher{check.PhoneItself, check.PlatformFact},
-			Innocent: "the service may ask who calls, or offer only what all may have; its code was not read"}
-		if f.Gates[0].Holds != program.GateDoesNotHold || !p.Phone.Happens(s.Start) {
-			f.Grade = check.Lead
-		}
-		p.Report(f)
+// confined is SELinux as a gate: whether its policy lets any app write to the place, if that is known, else what is known of the service.
+func confined(ph *phone.Phone, l *phone.Launch) check.Gate {
+	g := check.SELinux(ph, l.Label, l.At)
+	if g.Holds == program.GateDoesNotHold || l.Writer.Who != "any app" || l.Writer.Storage {
+		return g
 	}
-}
-
-// confined is SELinux as a gate. It confines services since Android 5 (API 21); what its policy says is not read.
-func confined(ph *phone.Phone, label string, at evidence.Ref) check.Gate {
-	g := check.Gate{What: "SELinux: what its policy allows was not read", At: at}
-	switch {
-	case ph.API > 0 && ph.API < 21:
-		g.What, g.Holds = "SELinux: it does not confine services of this release yet", program.GateDoesNotHold
-	case ph.SwitchesSELinuxOff():
-		g.What, g.Holds = "SELinux: init switches it off", program.GateDoesNotHold
-	case label == "u:r:su:s0" && (ph.Device.BuildType == "userdebug" || ph.Device.BuildType == "eng"):
-		g.What, g.Holds = "SELinux: its domain su is not confined in a build for developers", program.GateDoesNotHold
+	file := check.AppMay(ph, l.At, check.Access{Target: ph.LabelOf(l.File, 0, true), Class: "file", Perm: "write"})
+	folder := check.AppMay(ph, l.At, check.Access{Target: ph.LabelOf(path.Dir(l.File), fs.ModeDir, true), Class: "dir", Perm: "add_name"})
+	if file.Holds == program.GateHolds && folder.Holds != program.GateHolds {
+		return check.Gate{What: "SELinux: whether what an app puts there has a type that may be run is not known", At: l.At}
 	}
-	return g
+	return file
 }

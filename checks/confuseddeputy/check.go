@@ -88,7 +88,7 @@ func grade(x *program.Path, f *check.Finding) bool {
 	case !x.Held():
 		i := slices.IndexFunc(x.Gates, func(g program.Gate) bool { return g.Holds == program.GateUnknown })
 		f.Grade = check.Weak
-		if slight {
+		if slight || x.Cut() { // what was not followed for its length may well stop it
 			f.Grade = check.Lead
 		}
 		f.MessageID = "unknown"

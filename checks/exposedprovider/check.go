@@ -50,6 +50,9 @@ func run(p *check.Pass) error {
 		if !x.Open() {
 			g := x.Gates[slices.IndexFunc(x.Gates, func(g program.Gate) bool { return g.Holds == program.GateUnknown })]
 			f.Grade, f.MessageID = check.Weak, "unknown"
+			if x.Cut() { // what was not followed for its length may well stop it
+				f.Grade = check.Lead
+			}
 			f.Args = append(f.Args, check.Arg{Name: "gate", Value: g.What})
 			if x.Data {
 				f.Args[1].Value = "hand out " + x.Effect.Words

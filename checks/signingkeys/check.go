@@ -82,8 +82,10 @@ func signer(k *phone.Package) phone.Signer {
 }
 
 // stub reports whether an app has nothing that who replaces it could gain: AOSP's CtsShim is one, signed with its public test key.
-// An update cannot ask for a permission of the system that the app in the image did not ask for.
-func stub(k *phone.Package) bool { return !k.HasCode && k.SharedUID == "" && len(k.Requested) == 0 }
+// An update cannot ask for a permission of the system that the app in the image did not ask for, and some apps take but one update.
+func stub(k *phone.Package) bool {
+	return k.OnlyUpdate != "" || !k.HasCode && k.SharedUID == "" && len(k.Requested) == 0
+}
 
 // platform says who signs the system, and in its witness who else.
 func platform(p *check.Pass, system []*phone.Package, signed map[phone.Signer][]*phone.Package) {

@@ -1,0 +1,9 @@
+package concealment
+
+import (
+	"testing"
+
+	"gifthorse/check/checktest"
+)
+
+func Test(t *testing.T) { checktest.Run(t, Check) }

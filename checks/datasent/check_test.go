@@ -1,0 +1,9 @@
+package datasent
+
+import (
+	"testing"
+
+	"gifthorse/check/checktest"
+)
+
+func Test(t *testing.T) { checktest.Run(t, Check) }

@@ -1,0 +1,9 @@
+package smschannel
+
+import (
+	"testing"
+
+	"gifthorse/check/checktest"
+)
+
+func Test(t *testing.T) { checktest.Run(t, Check) }
