@@ -81,8 +81,7 @@ func signer(k *phone.Package) phone.Signer {
 	return append(slices.Clone(k.Signature.Signers), phone.Signer{})[0]
 }
 
-// stub reports whether an app has nothing that who replaces it could gain: AOSP's CtsShim is one, signed with its public test key.
-// An update cannot ask for a permission of the system that the app in the image did not ask for, and some apps take but one update.
+// stub reports whether who replaces an app gains nothing, as AOSP's CtsShim: no update may ask for more permissions, and some apps take but one update.
 func stub(k *phone.Package) bool {
 	return k.OnlyUpdate != "" || !k.HasCode && k.SharedUID == "" && len(k.Requested) == 0
 }
@@ -104,8 +103,7 @@ func platform(p *check.Pass, system []*phone.Package, signed map[phone.Signer][]
 	for _, s := range slices.SortedFunc(maps.Keys(signed), order) {
 		if s.SHA256 != ps.SHA256 && s.SHA256 != "" {
 			step := certificate(signed[s][0])
-			step.What = fmt.Sprintf("%d more: %s", len(signed[s]), step.What)
-			f.Witness = append(f.Witness, step)
+			f.Witness = append(f.Witness, program.Step{At: step.At, What: fmt.Sprintf("%d more: %s", len(signed[s]), step.What)})
 		}
 	}
 	p.Report(f)
