@@ -66,6 +66,51 @@ func given(p *program.Path) string {
 	return "of what it is given, the code fixes: " + strings.Join(said, ", ")
 }
 
+// A Leak is personal data of one app that leaves it by one way, as far as it does so under the same condition.
+type Leak struct {
+	Finding
+	// Asks is set if a value kept on the phone decides, where the owner's answer may lie.
+	Asks bool
+}
+
+// OfSendings returns what a list of sendings says as findings: one for each app, way and whether something kept on the
+// phone decides. The witness is the first's; {app}, {data} and {way} are set. The check adds grade, sentence and whom it concerns.
+func OfSendings(pr *program.Program, list []program.Sending, keep func(*program.Sending) bool) (out []Leak) {
+	for i := range list {
+		s := &list[i]
+		if !keep(s) {
+			continue
+		}
+		pkg := s.Entry.Package
+		asks := slices.ContainsFunc(s.Gates, func(g program.Gate) bool { return g.Holds != program.GateDoesNotHold })
+		at := slices.IndexFunc(out, func(l Leak) bool { return l.Package == pkg && l.Args[2].Value == s.Over.Words && l.Asks == asks })
+		if at >= 0 {
+			data := &out[at].Args[1]
+			if !slices.Contains(strings.Split(data.Value, " and "), s.Data.Words) {
+				data.Value += " and " + s.Data.Words
+			}
+			out[at].Also = append(out[at].Also, s.At)
+			continue
+		}
+		f := Finding{
+			Subject: pkg.Name, Package: pkg, At: s.At, Witness: s.Steps, State: Present, Vouchers: []Voucher{PhoneItself},
+			Entry: &Entry{Component: s.Entry.Component.Class()},
+			Args:  []Arg{{Name: "app", Value: pkg.Name}, {Name: "data", Value: s.Data.Words}, {Name: "way", Value: s.Over.Words}},
+		}
+		for _, g := range s.Gates {
+			f.Gates = append(f.Gates, Gate{What: g.What, Holds: g.Holds, At: g.At})
+		}
+		switch {
+		case len(pr.Starts(s.Entry.Component)) > 0:
+			f.State = Active
+		case !s.Entry.Component.Enabled:
+			f.State = Inactive
+		}
+		out = append(out, Leak{f, asks})
+	}
+	return out
+}
+
 // Powerful reports whether an app's code can do what an ordinary app cannot even ask for: it runs under a uid
 // that the system shares, lies where the system keeps its privileged apps, or is signed as the platform.
 func Powerful(p *phone.Package) bool {

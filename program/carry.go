@@ -339,7 +339,9 @@ func (r *run) callBack(s *site, obj value, sel string, args ...value) value {
 		}
 		before := s.cur.state
 		l := local{state: before}
-		r.setCalled(&l, false) // it runs in its own time, not in the caller's
+		if r.handing == 0 { // a thread, a handler, a task: it runs in its own time, not in the caller's
+			r.setCalled(&l, false)
+		}
 		v, st, ok := r.call(m, all, l.state, r.at(s.f, s.in.PC))
 		if !ok {
 			continue
@@ -366,6 +368,8 @@ func (r *run) handOver(s *site) {
 		r.takeBack(s)
 	}
 	r.overwritten(s)
+	r.handing++
+	defer func() { r.handing-- }()
 	for i, a := range s.args {
 		if i == 0 && s.inst {
 			continue

@@ -16,7 +16,8 @@ import (
 // intent must have.
 func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 	var out []Gate
-	if c := e.Component; c != nil {
+	if c := e.Component; r.alone { // who may start it is no matter: the phone does
+	} else if c != nil {
 		g := c.Guard
 		if c.Kind == phone.KindProvider {
 			g = r.providerGuard(h, c)

@@ -46,6 +46,7 @@ type run struct {
 	limit      int
 	cut        bool           // the budget ended it
 	unfinished bool           // it ended a method before
+	handing    int            // >0 while objects of the app are called back that were handed to the platform, at once for all we know
 	own        uint32         // the intent that an app driven alone gets
 	curious    bool           // it was looked into for what it does not hold
 	full       int            // the limit outside of the aside under way
