@@ -17,8 +17,7 @@ func (r *run) equals(s *site, a, b value) value {
 	eq := func(x, y string) bool { return x == y || fold && strings.EqualFold(x, y) }
 	if a.kind == text && b.kind == text {
 		v := intVal(b2i(eq(r.texts[a.n], r.texts[b.n])))
-		v.taint = r.guardsIn(r.labelSets.union(a.taint, b.taint))
-		return v
+		return r.answered(s, v, r.labelSets.union(a.taint, b.taint))
 	}
 	if a.kind == text {
 		a, b = b, a
@@ -47,8 +46,7 @@ func (r *run) equals(s *site, a, b value) value {
 				}
 				v = r.join(v, value{kind: anything, alts: r.internAlts([]alternative{{w.kind, w.n, 0, x.conds}})}, 0, 0)
 			}
-			v.taint = r.guardsIn(r.labelSets.union(a.taint, b.taint))
-			return v
+			return r.answered(s, v, r.labelSets.union(a.taint, b.taint))
 		}
 	}
 	t := r.labelSets.union(a.taint, b.taint)
@@ -62,9 +60,7 @@ func compareText(op string, f func(a, b string) bool) func(*run, *site) value {
 	return func(r *run, s *site) value {
 		a, b := r.content(s.cur, s.arg(0)), r.content(s.cur, s.arg(1))
 		if a.kind == text && b.kind == text && len(s.args) == 2 {
-			v := intVal(b2i(f(r.texts[a.n], r.texts[b.n])))
-			v.taint = r.guardsIn(r.labelSets.union(a.taint, b.taint))
-			return v
+			return r.answered(s, intVal(b2i(f(r.texts[a.n], r.texts[b.n]))), r.labelSets.union(a.taint, b.taint))
 		}
 		t := r.labelSets.union(a.taint, b.taint)
 		if t == 0 {

@@ -1247,9 +1247,7 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 		}
 	}
 	if a.kind == number && b.kind == number {
-		if g := r.guardsIn(r.labelSets.union(a.taint, b.taint)); g != 0 {
-			cur.conds = r.condSets.add(cur.conds, r.passing(g, f.m, in.PC))
-		}
+		r.pass(cur, a, b)
 		if compare(op, a.n, b.n) {
 			return f.to(in.Target, cur)
 		}
@@ -1308,9 +1306,7 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 				c = r.condSets.intersect(c, x.conds)
 			}
 			s.e.l.conds = r.condSets.union(s.e.l.conds, c)
-			if g := r.guardsIn(a.taint); g != 0 && r.caller != nil {
-				s.e.l.conds = r.condSets.add(s.e.l.conds, r.passing(g, f.m, in.PC))
-			}
+			r.pass(s.e.l, a, b)
 			if ra < uint32(len(s.e.l.regs)) {
 				s.e.l.regs[ra] = r.fromAlts(s.list, a.typ)
 			}

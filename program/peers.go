@@ -221,14 +221,15 @@ func (r *run) known(s *site, kind, name, key string, at *chain) (v value, given 
 		} else if strings.HasPrefix(name, "enforce") {
 			return v, false
 		}
+		v.test = r.passing(l, s.f.m, s.in.PC)
 		if strings.HasPrefix(name, "enforce") {
-			r.passed(s, l)
+			r.pass(s.cur, v)
 		}
 		return v, true
 	case strings.HasSuffix(name, "CallingUid"):
 		v = value{taint: l}
 		if r.caller.SharedUID == "android.uid.system" {
-			v.kind, v.n = number, 1000
+			v.kind, v.n, v.test = number, 1000, r.passing(l, s.f.m, s.in.PC)
 		}
 		return v, true
 	case name == "getCallingPackage":
@@ -239,22 +240,33 @@ func (r *run) known(s *site, kind, name, key string, at *chain) (v value, given 
 	return v, false
 }
 
-// passed notes that what is known of the caller let him through.
-func (r *run) passed(s *site, guards uint32) {
-	s.cur.conds = r.condSets.add(s.cur.conds, r.passing(guards, s.f.m, s.in.PC))
+// answered is the answer v to a question about what guards is about. Where the caller is known, that he got this answer is
+// told on the way behind it: see pass.
+func (r *run) answered(s *site, v value, about uint32) value {
+	if g := r.guardsIn(about); g != 0 {
+		v.taint, v.test = g, r.passing(g, s.f.m, s.in.PC)
+	}
+	return v
 }
 
+// pass notes, behind a decision, that a known caller got past a check.
+func (r *run) pass(l *local, values ...value) {
+	for _, v := range values {
+		if v.test != 0 && r.tests[v.test].op == "passed" {
+			l.conds = r.condSets.add(l.conds, condOf(v.test, true))
+		}
+	}
+}
+
+// passing is the test that a known caller passes.
 func (r *run) passing(guards uint32, m MethodID, pc uint32) uint32 {
-	who := ""
+	who := "who calls"
 	for _, l := range r.labelSets.items[guards] {
 		if k := r.labels[l].key; k != "" {
 			who = k
 		}
 	}
-	if who == "" {
-		who = "who calls"
-	}
-	return condOf(r.ask(test{op: "passed", left: guards, right: "a check in code is passed by " + who, method: m, pc: pc, yes: 1}), true)
+	return r.ask(test{op: "passed", left: guards, right: "a check in code is passed by " + who, method: m, pc: pc, yes: 1})
 }
 
 // callerIn returns the app that a label set says is the caller, or nil.
