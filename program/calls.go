@@ -169,8 +169,10 @@ func (p *Program) externFacts(class, sel Sym) extern {
 			switch {
 			case f.Role == knowledge.RoleEffect, f.Role == knowledge.RoleSink && p.whole:
 				e.reaches |= reachesEffect
-			case f.Role == knowledge.RoleSink && f.Kind.Rank != "":
+			case f.Role == knowledge.RoleSink && f.Kind.Rank == "far":
 				e.reaches |= reachesOut
+			case f.Role == knowledge.RoleSink && f.Kind.Rank == "apps":
+				e.reaches |= reachesApps
 			case f.Role == knowledge.RoleSource:
 				e.reaches |= reachesSource
 			case f.Role == knowledge.RoleInput:
@@ -251,6 +253,7 @@ const (
 	reachesSource         // personal data
 	reachesInput          // what comes in from far away: the answer of a server
 	reachesOut            // the network, or a text message
+	reachesApps           // a message that any app may get
 	reachesOther          // another component, of any app
 	reachesGuard          // a question who calls, or whether he may
 )

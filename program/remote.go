@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gifthorse/evidence"
 	"gifthorse/knowledge"
@@ -43,8 +44,12 @@ const (
 
 // alone reports whether what a component does by itself is worth following: it gets something from far away, or
 // reads personal data, and can do something with it.
-func alone(what reaches) bool {
-	return what&reachesInput != 0 && what&(reachesEffect|reachesOther) != 0 || what&reachesSource != 0 && what&reachesOut != 0
+func alone(pkg *phone.Package, what reaches) bool {
+	out := reachesOut
+	if pkg.Privileged || pkg.Platform || strings.HasPrefix(pkg.SharedUID, "android.") { // what others know, any app can ask the owner for
+		out |= reachesApps
+	}
+	return what&reachesInput != 0 && what&(reachesEffect|reachesOther) != 0 || what&reachesSource != 0 && what&out != 0
 }
 
 // driveAlone follows what the components of an app do by themselves: receivers and services, exported or not,
@@ -61,7 +66,7 @@ func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
 				continue
 			}
 			cid := p.find(sp, p.syms.ids[c.Name])
-			if cid == 0 || !alone(p.classReaches(cid)) || !bare && !curious[c] {
+			if cid == 0 || !alone(pkg, p.classReaches(cid)) || !bare && !curious[c] {
 				continue
 			}
 			if steps > maxApp {
@@ -93,7 +98,7 @@ func (p *Program) runAlone(sp int, c *phone.Component, cid ClassID, bare bool, b
 	e := &Entry{Package: c.Package, Component: c, What: string(c.Kind) + " " + c.Name, At: c.At}
 	r := newRun(p, e, sp)
 	r.alone = true
-	r.wants = reachesEffect | reachesSource | reachesInput | reachesOut | reachesOther
+	r.wants = reachesEffect | reachesSource | reachesInput | reachesOut | reachesApps | reachesOther
 	r.limit, r.budget = budget, budget
 	cur := &local{}
 	obj := r.create(sp, cur, p.classes[cid].name, nil)
