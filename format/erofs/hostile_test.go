@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"gifthorse/internal/imgtest"
 	"gifthorse/internal/lz4"
 )
 
@@ -82,41 +83,6 @@ func xattrBody(shared []uint32, entries ...any) []byte {
 	return b
 }
 
-// walk opens and reads everything, so much of each file. It returns how many files it could read and the errors.
-func walk(f *FS, limit int64) (good int, errs []error) {
-	n := 0
-	fs.WalkDir(f, ".", func(name string, d fs.DirEntry, err error) error {
-		if n++; n > 3000 {
-			return fs.SkipAll
-		}
-		if err != nil {
-			errs = append(errs, err)
-			return nil
-		}
-		if _, err := f.Info(name); err != nil {
-			errs = append(errs, err)
-		}
-		if d.Type() == fs.ModeSymlink {
-			f.ReadLink(name)
-		}
-		if d.IsDir() {
-			return nil
-		}
-		r, err := f.Open(name)
-		if err != nil {
-			errs = append(errs, err)
-			return nil
-		}
-		if _, err := io.CopyN(io.Discard, r, limit); err != nil && err != io.EOF {
-			errs = append(errs, err)
-			return nil
-		}
-		good++
-		return nil
-	})
-	return good, errs
-}
-
 func formatError(err error) bool {
 	var fe *FormatError
 	return errors.As(err, &fe)
@@ -124,7 +90,7 @@ func formatError(err error) bool {
 
 func TestSample(t *testing.T) {
 	f := open(t, sample(t))
-	if good, errs := walk(f, 1<<20); good != 13 || errs != nil {
+	if good, errs := imgtest.Walk(f, 1<<20); good != 13 || errs != nil {
 		t.Errorf("%d files read, errors %v", good, errs)
 	}
 	if err := fstest.TestFS(f, "flat", "dir/sub/flat", "file6"); err != nil {
@@ -138,7 +104,7 @@ func TestSample(t *testing.T) {
 	if info, _ := f.Info("flat"); info.Mode != fs.ModeSetuid|0o755 || info.Size != 1500 {
 		t.Errorf("info %+v", info)
 	}
-	if b, err := readFile(f, "chunks"); err != nil || !bytes.Equal(b, append(words(9, 2048), make([]byte, 452)...)) {
+	if b, err := imgtest.ReadFile(f, "chunks"); err != nil || !bytes.Equal(b, append(words(9, 2048), make([]byte, 452)...)) {
 		t.Errorf("chunks: %d bytes, %v", len(b), err)
 	}
 	for _, name := range []string{"no", "flat/no", "dir/no"} {
@@ -166,7 +132,7 @@ func TestUnsupported(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, "big"), words(1, 100_000), 0o644)
 	os.Symlink("big", filepath.Join(dir, "link"))
 	f := open(t, mkfs(t, dir, "--chunksize=4096", "--blobdev="+filepath.Join(t.TempDir(), "blob")))
-	if _, err := readFile(f, "big"); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "extra device 1") {
+	if _, err := imgtest.ReadFile(f, "big"); !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "extra device 1") {
 		t.Errorf("a file on an extra device: %v", err)
 	}
 	if got, err := f.ReadLink("link"); got != "big" {
@@ -185,7 +151,7 @@ func TestCycles(t *testing.T) {
 	m.directory(map[string]uint64{"a": a, "again": b})
 	m.names = map[string]uint64{"a": a, "a2": a, "a3": a, "b": b, "file": file}
 	f := open(t, m.image())
-	good, errs := walk(f, 100)
+	good, errs := imgtest.Walk(f, 100)
 	if good != 2 {
 		t.Errorf("%d files read, want file and a/file", good)
 	}
@@ -246,13 +212,13 @@ func TestLies(t *testing.T) {
 			if info, _ := g.Stat(x.file); info.IsDir() {
 				_, err = g.ReadDir(x.file)
 			} else {
-				_, err = readFile(g, x.file)
+				_, err = imgtest.ReadFile(g, x.file)
 			}
 		}
 		if !formatError(err) {
 			t.Errorf("%s: %v", x.name, err)
 		}
-		if good, _ := walk(g, 1<<20); good < 11 {
+		if good, _ := imgtest.Walk(g, 1<<20); good < 11 {
 			t.Errorf("%s: only %d files left", x.name, good)
 		}
 	}
@@ -262,7 +228,7 @@ func TestLies(t *testing.T) {
 	open(t, b).Info("xattrs")
 	for _, n := range []int{0, 1024, 1100, 1151, 1152, len(img) / 2, len(img) - 1} {
 		if g, err := New(bytes.NewReader(img[:n]), int64(n)); err == nil {
-			walk(g, 1<<20)
+			imgtest.Walk(g, 1<<20)
 		} else if !formatError(err) {
 			t.Error(err)
 		}
@@ -283,7 +249,7 @@ func TestDamage(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		_, errs := walk(f, 1<<20)
+		_, errs := imgtest.Walk(f, 1<<20)
 		for _, err := range errs {
 			if !formatError(err) && !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("neither damaged nor unsupported: %v", err)
@@ -306,7 +272,7 @@ func FuzzNew(f *testing.F) {
 		if err != nil {
 			return
 		}
-		walk(fsys, 1<<18)
+		imgtest.Walk(fsys, 1<<18)
 	})
 }
 
@@ -367,7 +333,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if _, errs := walk(f, 1<<20); errs != nil {
+			if _, errs := imgtest.Walk(f, 1<<20); errs != nil {
 				t.Error(errs)
 			}
 			b := make([]byte, 3000)

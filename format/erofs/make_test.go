@@ -14,6 +14,8 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
 	ulzma "github.com/ulikunitz/xz/lzma"
+
+	"gifthorse/internal/imgtest"
 )
 
 // A maker makes images in memory, from erofs_fs.h and erofs.rst. It is for what Debian's mkfs.erofs cannot make, so of these features
@@ -451,7 +453,7 @@ func check(t *testing.T, img []byte, want map[string][]byte) {
 		t.Errorf("lists %v, %v, want %d names", list, err, len(want))
 	}
 	for name, w := range want {
-		b, err := readFile(f, name)
+		b, err := imgtest.ReadFile(f, name)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -464,7 +466,7 @@ func check(t *testing.T, img []byte, want map[string][]byte) {
 			t.Errorf("%s: %d bytes that differ at %#x from the %d wanted", name, len(b), i, len(w))
 			continue
 		}
-		random(t, f, name, w)
+		imgtest.Random(t, f, name, w)
 	}
 }
 

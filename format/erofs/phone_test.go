@@ -1,7 +1,6 @@
 package erofs
 
 import (
-	"archive/zip"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -12,49 +11,13 @@ import (
 	"strings"
 	"testing"
 
+	"gifthorse/internal/imgtest"
 	"gifthorse/internal/lz4"
 )
 
-// phone unpacks the first size bytes of a real phone.
-func phone(t testing.TB, size int) string {
-	t.Helper()
-	zips, _ := filepath.Glob("../../../shared/phones/*.zip")
-	if len(zips) == 0 {
-		t.Skip("the phones are not here: ../shared/phones/*.zip")
-	}
-	z, err := zip.OpenReader(zips[len(zips)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := t.TempDir()
-	left := int64(size)
-	for _, e := range z.File {
-		if e.FileInfo().IsDir() || !filepath.IsLocal(e.Name) || int64(e.UncompressedSize64) > left {
-			continue
-		}
-		name := filepath.Join(dir, e.Name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			continue
-		}
-		r, err := e.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if os.WriteFile(name, b, 0o644) == nil {
-			left -= int64(len(b))
-		}
-	}
-	return dir
-}
-
 // A part of a real system partition, made into an LZ4 image such as a phone has, against the files and against what fsck.erofs takes out.
 func TestPhone(t *testing.T) {
-	dir := phone(t, 6<<20)
+	dir := imgtest.Phone(t, 6<<20)
 	contexts := filepath.Join(t.TempDir(), "file_contexts")
 	if err := os.WriteFile(contexts, []byte("/.* u:object_r:system_file:s0\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -88,7 +51,7 @@ func TestPhone(t *testing.T) {
 // Hash lists and hashes all files of LZ4 images; Bare decodes and hashes the same extents where they lie in memory. The first should
 // cost at most 1.7 times the second.
 func BenchmarkHash(b *testing.B) {
-	dir := phone(b, 24<<20)
+	dir := imgtest.Phone(b, 24<<20)
 	for _, args := range []string{"-zlz4", "-zlz4 -C65536"} {
 		img := mkfs(b, dir, strings.Fields(args)...)
 		f := open(b, img)

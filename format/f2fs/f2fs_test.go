@@ -1,7 +1,6 @@
 package f2fs
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +19,7 @@ import (
 
 	"gifthorse/internal/cursor"
 	"gifthorse/internal/imgfs"
+	"gifthorse/internal/imgtest"
 )
 
 // tree writes a directory of what sload.f2fs can load.
@@ -115,93 +114,16 @@ func open(t testing.TB, img sparse) *FS {
 	return f
 }
 
-func readFile(f *FS, name string) ([]byte, error) {
-	r, err := f.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
-}
-
 // same demands that f holds what dir holds.
 func same(t *testing.T, f *FS, dir string) {
 	t.Helper()
-	n := 0
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		n++
-		name, _ := filepath.Rel(dir, p)
-		want, err := os.Lstat(p)
-		if err != nil {
-			return err
-		}
-		got, err := f.Info(name)
-		if err != nil {
-			t.Errorf("%q: %v", name, err)
-			return nil
-		}
+	imgtest.Same(t, f, dir, func(name, _ string, want fs.FileInfo, got Info) {
 		st := want.Sys().(*syscall.Stat_t)
 		// The root is that of mkfs.
 		if name != "." && (got.Mode != want.Mode() || got.UID != int(st.Uid) || got.GID != int(st.Gid)) {
 			t.Errorf("%q: mode %v owner %d:%d, want %v %d:%d", name, got.Mode, got.UID, got.GID, want.Mode(), st.Uid, st.Gid)
 		}
-		switch want.Mode().Type() {
-		case fs.ModeSymlink:
-			w, _ := os.Readlink(p)
-			if got, err := f.ReadLink(name); err != nil || got != w {
-				t.Errorf("%q: link %q, %v, want %q", name, got, err, w)
-			}
-		case fs.ModeDir:
-			w, _ := os.ReadDir(p)
-			list, err := f.ReadDir(name)
-			if err != nil {
-				t.Errorf("%q: %v", name, err)
-			}
-			list = slices.DeleteFunc(list, func(e fs.DirEntry) bool { return name == "." && e.Name() == "lost+found" })
-			str := func(d fs.DirEntry) string { return d.Type().String() + d.Name() }
-			if !slices.EqualFunc(list, w, func(a, b fs.DirEntry) bool { return str(a) == str(b) }) {
-				t.Errorf("%q: lists %v, want %v", name, list, w)
-			}
-		case 0:
-			w, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			if b, err := readFile(f, name); err != nil || !bytes.Equal(b, w) {
-				t.Errorf("%q: %d bytes that differ from the %d wanted, or %v", name, len(b), len(w), err)
-			}
-			random(t, f, name, w)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	if n < 10 {
-		t.Errorf("only %d files compared", n)
-	}
-}
-
-// random reads here and there.
-func random(t *testing.T, f *FS, name string, want []byte) {
-	t.Helper()
-	r, err := f.Open(name)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	rnd := rand.New(rand.NewPCG(3, uint64(len(want))))
-	for range min(5, len(want)) {
-		off := rnd.IntN(len(want))
-		b := make([]byte, 1+rnd.IntN(20_000))
-		n, err := r.(*imgfs.File).ReadAt(b, int64(off))
-		if w := want[off:min(off+len(b), len(want))]; !bytes.Equal(b[:n], w) || (n < len(b)) != (err == io.EOF) || err != nil && err != io.EOF {
-			t.Errorf("%q at %d: %d bytes, %v, want %d", name, off, n, err, len(w))
-			return
-		}
-	}
+	}, "lost+found")
 }
 
 // Images as Debian's tools make them. The last is what a phone with Android gets.
@@ -236,52 +158,10 @@ func TestSload(t *testing.T) {
 	}
 }
 
-// phone unpacks the first size bytes of a real phone, and gives what mkfs tools should keep: modes, owners, links.
-func phone(t testing.TB, size int64) string {
-	t.Helper()
-	zips, _ := filepath.Glob("../../../shared/phones/*.zip")
-	if len(zips) == 0 {
-		t.Skip("the phones are not here: ../shared/phones/*.zip")
-	}
-	z, err := zip.OpenReader(zips[len(zips)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := filepath.Join(t.TempDir(), "phone")
-	n := 0
-	for _, e := range z.File {
-		if e.FileInfo().IsDir() || !filepath.IsLocal(e.Name) || int64(e.UncompressedSize64) > size {
-			continue
-		}
-		name := filepath.Join(dir, e.Name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			continue
-		}
-		r, err := e.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if os.WriteFile(name, b, 0o644) != nil {
-			continue
-		}
-		size -= int64(len(b))
-		n++
-		if os.Getuid() == 0 && n%3 == 0 {
-			os.Lchown(name, 0, 2000)
-			os.Chmod(name, 0o750|fs.ModeSetuid)
-		}
-	}
-	return dir
-}
-
 // A part of a real system partition.
 func TestPhone(t *testing.T) {
-	dir := phone(t, 6<<20)
+	dir := imgtest.Phone(t, 6<<20)
+	imgtest.Own(t, dir)
 	same(t, openFile(t, mkfs(t, dir, "extra_attr,compression")), dir)
 }
 
@@ -324,37 +204,10 @@ func dumped(t *testing.T, f *FS, img string, names ...string) {
 			t.Error(err)
 			continue
 		}
-		if b, err := readFile(f, name); err != nil || !bytes.Equal(b, want) {
+		if b, err := imgtest.ReadFile(f, name); err != nil || !bytes.Equal(b, want) {
 			t.Errorf("%s: %d bytes, %v, dump.f2fs has %d", name, len(b), err, len(want))
 		}
 	}
-}
-
-// walk reads everything, at most limit bytes of a file.
-func walk(f *FS, limit int64) (good int, errs []error) {
-	fs.WalkDir(f, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			errs = append(errs, err)
-			return nil
-		}
-		if _, err := f.Info(name); err != nil {
-			errs = append(errs, err)
-		}
-		if d.IsDir() {
-			return nil
-		}
-		r, err := f.Open(name)
-		if err == nil {
-			_, err = io.CopyN(io.Discard, r, limit)
-		}
-		if err != nil && err != io.EOF {
-			errs = append(errs, err)
-			return nil
-		}
-		good++
-		return nil
-	})
-	return good, errs
 }
 
 func formatError(err error) bool {
@@ -370,7 +223,7 @@ func TestSample(t *testing.T) {
 		if packed {
 			files, bad = 11, 4
 		}
-		good, errs := walk(f, 1<<20)
+		good, errs := imgtest.Walk(f, 1<<20)
 		if good != files || len(errs) != bad {
 			t.Errorf("%#x: %d files read, errors %v", features, good, errs)
 		}
@@ -399,7 +252,7 @@ func TestSample(t *testing.T) {
 			want["zstd"] = want["lz4"]
 		}
 		for name, want := range want {
-			if b, err := readFile(f, name); err != nil || string(b) != want {
+			if b, err := imgtest.ReadFile(f, name); err != nil || string(b) != want {
 				t.Errorf("%#x: %s: %d bytes, %v, want %d", features, name, len(b), err, len(want))
 			}
 		}
@@ -485,7 +338,7 @@ func TestCheckpoints(t *testing.T) {
 		read := func(want string, gaps int) {
 			t.Helper()
 			f := open(t, m.blocks)
-			if b, err := readFile(f, "file"); err != nil || string(b) != want || len(f.Gaps) != gaps || f.NeedsRecovery != (flags&cpUmount == 0) {
+			if b, err := imgtest.ReadFile(f, "file"); err != nil || string(b) != want || len(f.Gaps) != gaps || f.NeedsRecovery != (flags&cpUmount == 0) {
 				t.Errorf("flags %#x: %q, %v, gaps %v", flags, b, err, f.Gaps)
 			}
 		}
@@ -503,12 +356,12 @@ func TestCheckpoints(t *testing.T) {
 	m.dir(3, item{"file", 4, 1})
 	m.super()
 	m.checkpoint(0)
-	if b, err := readFile(open(t, m.blocks), "file"); err != nil || string(b) != "new" {
+	if b, err := imgtest.ReadFile(open(t, m.blocks), "file"); err != nil || string(b) != "new" {
 		t.Errorf("%q, %v", b, err)
 	}
 	delete(m.blocks, 0)
 	f := open(t, m.blocks)
-	if b, err := readFile(f, "file"); err != nil || string(b) != "new" || len(f.Gaps) != 1 {
+	if b, err := imgtest.ReadFile(f, "file"); err != nil || string(b) != "new" || len(f.Gaps) != 1 {
 		t.Errorf("without the first superblock: %q, %v, gaps %v", b, err, f.Gaps)
 	}
 	m.blocks[cpAt][136] = 0
@@ -526,7 +379,7 @@ func TestCycles(t *testing.T) {
 	m.dir(3, item{"a", 5, 2}, item{"a2", 5, 2}, item{"b", 6, 2}, item{"file", 4, 1})
 	m.super()
 	m.checkpoint(0)
-	good, errs := walk(open(t, m.blocks), 100)
+	good, errs := imgtest.Walk(open(t, m.blocks), 100)
 	if good != 2 {
 		t.Errorf("%d files read, want file and a/file", good)
 	}
@@ -592,19 +445,19 @@ func TestLies(t *testing.T) {
 			if info, _ := g.Stat(x.file); info.IsDir() {
 				_, err = g.ReadDir(x.file)
 			} else {
-				_, err = readFile(g, x.file)
+				_, err = imgtest.ReadFile(g, x.file)
 			}
 		}
 		if !formatError(err) {
 			t.Errorf("%s: %v", x.name, err)
 		}
-		if good, _ := walk(g, 1<<20); good < 8 {
+		if good, _ := imgtest.Walk(g, 1<<20); good < 8 {
 			t.Errorf("%s: only %d files left", x.name, good)
 		}
 	}
 	for _, n := range []int64{0, 1024, 3000, 5000, cpAt * bs, natAt * bs, natAt*bs + 1, mainAt*bs + 5, mainAt*bs + 20*bs} {
 		if g, err := New(m.blocks, n); err == nil {
-			walk(g, 1<<20)
+			imgtest.Walk(g, 1<<20)
 			if len(g.Gaps) == 0 {
 				t.Errorf("cut at %d, and no gap", n)
 			}
@@ -631,7 +484,7 @@ func TestDamage(t *testing.T) {
 			continue
 		}
 		opened++
-		_, errs := walk(f, 1<<20)
+		_, errs := imgtest.Walk(f, 1<<20)
 		for _, err := range errs {
 			if !formatError(err) && !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("neither damaged nor unsupported: %v", err)
@@ -654,7 +507,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if good, _ := walk(f, 1<<20); good != 11 {
+			if good, _ := imgtest.Walk(f, 1<<20); good != 11 {
 				t.Errorf("%d files", good)
 			}
 			b := make([]byte, 3000)
@@ -715,7 +568,7 @@ func FuzzNew(f *testing.F) {
 		if err != nil {
 			return
 		}
-		walk(fsys, 1<<18)
+		imgtest.Walk(fsys, 1<<18)
 	})
 }
 

@@ -1,7 +1,6 @@
 package squashfs
 
 import (
-	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +19,7 @@ import (
 	"time"
 
 	"gifthorse/internal/imgfs"
+	"gifthorse/internal/imgtest"
 )
 
 // tree writes a directory of everything that an image can hold. Owners, devices and xattrs need root and are left out without.
@@ -126,33 +125,10 @@ func open(t testing.TB, img []byte) *FS {
 	return f
 }
 
-func readFile(f *FS, name string) ([]byte, error) {
-	r, err := f.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
-}
-
 // same demands that f holds what dir holds.
 func same(t *testing.T, f *FS, dir string, owners bool) {
 	t.Helper()
-	n := 0
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		n++
-		name, _ := filepath.Rel(dir, p)
-		want, err := os.Lstat(p)
-		if err != nil {
-			return err
-		}
-		got, err := f.Info(name)
-		if err != nil {
-			t.Errorf("%q: %v", name, err)
-			return nil
-		}
+	imgtest.Same(t, f, dir, func(name, path string, want fs.FileInfo, got Info) {
 		st := want.Sys().(*syscall.Stat_t)
 		if got.Mode != want.Mode() || owners && (got.UID != int(st.Uid) || got.GID != int(st.Gid)) {
 			t.Errorf("%q: mode %v owner %d:%d, want %v %d:%d", name, got.Mode, got.UID, got.GID, want.Mode(), st.Uid, st.Gid)
@@ -161,86 +137,14 @@ func same(t *testing.T, f *FS, dir string, owners bool) {
 			t.Errorf("%q: time %v, %v, want %v", name, fi.ModTime(), err, want.ModTime())
 		}
 		if want.Mode().Type() != fs.ModeSymlink && owners {
-			if w := hostXattrs(p); !maps.EqualFunc(got.Xattrs, w, bytes.Equal) {
+			if w := imgtest.Xattrs(path); !maps.EqualFunc(got.Xattrs, w, bytes.Equal) {
 				t.Errorf("%q: xattrs %q, want %q", name, got.Xattrs, w)
 			}
 		}
-		switch want.Mode().Type() {
-		case fs.ModeSymlink:
-			w, _ := os.Readlink(p)
-			if got, err := f.ReadLink(name); err != nil || got != w {
-				t.Errorf("%q: link %q, %v, want %q", name, got, err, w)
-			}
-		case fs.ModeDir:
-			w, _ := os.ReadDir(p)
-			list, err := f.ReadDir(name)
-			if err != nil {
-				t.Errorf("%q: %v", name, err)
-			}
-			str := func(d fs.DirEntry) string { return d.Type().String() + d.Name() }
-			if !slices.EqualFunc(list, w, func(a, b fs.DirEntry) bool { return str(a) == str(b) }) {
-				t.Errorf("%q: lists %v, want %v", name, list, w)
-			}
-		case 0:
-			w, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			if b, err := readFile(f, name); err != nil || !bytes.Equal(b, w) {
-				t.Errorf("%q: %d bytes that differ from the %d wanted, or %v", name, len(b), len(w), err)
-			}
-			if got.Size != int64(len(w)) {
-				t.Errorf("%q: size %d, want %d", name, got.Size, len(w))
-			}
-			random(t, f, name, w)
+		if want.Mode().IsRegular() && got.Size != want.Size() {
+			t.Errorf("%q: size %d, want %d", name, got.Size, want.Size())
 		}
-		return nil
 	})
-	if err != nil {
-		t.Error(err)
-	}
-	if n < 10 {
-		t.Errorf("only %d files compared", n)
-	}
-}
-
-// random reads here and there.
-func random(t *testing.T, f *FS, name string, want []byte) {
-	t.Helper()
-	r, err := f.Open(name)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	rnd := rand.New(rand.NewPCG(3, uint64(len(want))))
-	for range min(5, len(want)) {
-		off := rnd.IntN(len(want))
-		b := make([]byte, 1+rnd.IntN(20_000))
-		n, err := r.(*imgfs.File).ReadAt(b, int64(off))
-		if w := want[off:min(off+len(b), len(want))]; !bytes.Equal(b[:n], w) || (n < len(b)) != (err == io.EOF) || err != nil && err != io.EOF {
-			t.Errorf("%q at %d: %d bytes, %v, want %d", name, off, n, err, len(w))
-			return
-		}
-	}
-}
-
-func hostXattrs(name string) map[string][]byte {
-	var m map[string][]byte
-	b := make([]byte, 1<<16)
-	n, err := syscall.Listxattr(name, b)
-	if err != nil {
-		return nil
-	}
-	for attr := range strings.SplitSeq(strings.TrimSuffix(string(b[:n]), "\x00"), "\x00") {
-		v := make([]byte, 1<<16)
-		if n, err := syscall.Getxattr(name, attr, v); err == nil {
-			if m == nil {
-				m = map[string][]byte{}
-			}
-			m[attr] = v[:n]
-		}
-	}
-	return m
 }
 
 func TestMksquashfs(t *testing.T) {
@@ -272,52 +176,10 @@ func TestMksquashfs(t *testing.T) {
 	}
 }
 
-// phone unpacks the first size bytes of a real phone, and gives what mkfs tools should keep: modes, owners, links.
-func phone(t testing.TB, size int64) string {
-	t.Helper()
-	zips, _ := filepath.Glob("../../../shared/phones/*.zip")
-	if len(zips) == 0 {
-		t.Skip("the phones are not here: ../shared/phones/*.zip")
-	}
-	z, err := zip.OpenReader(zips[len(zips)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	dir := filepath.Join(t.TempDir(), "phone")
-	n := 0
-	for _, e := range z.File {
-		if e.FileInfo().IsDir() || !filepath.IsLocal(e.Name) || int64(e.UncompressedSize64) > size {
-			continue
-		}
-		name := filepath.Join(dir, e.Name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			continue
-		}
-		r, err := e.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if os.WriteFile(name, b, 0o644) != nil {
-			continue
-		}
-		size -= int64(len(b))
-		n++
-		if os.Getuid() == 0 && n%3 == 0 {
-			os.Lchown(name, 0, 2000)
-			os.Chmod(name, 0o750|fs.ModeSetuid)
-		}
-	}
-	return dir
-}
-
 // A part of a real system partition.
 func TestPhone(t *testing.T) {
-	dir := phone(t, 6<<20)
+	dir := imgtest.Phone(t, 6<<20)
+	imgtest.Own(t, dir)
 	for _, pack := range []string{"gzip", "lz4"} {
 		same(t, open(t, mksquashfs(t, dir, "-comp", pack)), dir, true)
 	}
@@ -339,33 +201,6 @@ func TestUnsquashfs(t *testing.T) {
 	same(t, open(t, img), out, os.Getuid() == 0)
 }
 
-// walk reads everything, at most limit bytes of a file.
-func walk(f *FS, limit int64) (good int, errs []error) {
-	fs.WalkDir(f, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			errs = append(errs, err)
-			return nil
-		}
-		if _, err := f.Info(name); err != nil {
-			errs = append(errs, err)
-		}
-		if d.IsDir() {
-			return nil
-		}
-		r, err := f.Open(name)
-		if err == nil {
-			_, err = io.CopyN(io.Discard, r, limit)
-		}
-		if err != nil && err != io.EOF {
-			errs = append(errs, err)
-			return nil
-		}
-		good++
-		return nil
-	})
-	return good, errs
-}
-
 func formatError(err error) bool {
 	var fe *FormatError
 	return errors.As(err, &fe)
@@ -374,7 +209,7 @@ func formatError(err error) bool {
 func TestSample(t *testing.T) {
 	for _, pack := range []uint16{packGzip, packXz, packLZ4, packZstd} {
 		f := open(t, sample(t, pack))
-		if good, errs := walk(f, 1<<20); good != 8 || errs != nil {
+		if good, errs := imgtest.Walk(f, 1<<20); good != 8 || errs != nil {
 			t.Errorf("%d files read, errors %v", good, errs)
 		}
 		if err := fstest.TestFS(f, "text", "sub/again", "holes"); err != nil {
@@ -385,10 +220,10 @@ func TestSample(t *testing.T) {
 			info.Mode != 0o755|fs.ModeSetuid || len(info.Xattrs) != 3 || string(info.Xattrs["user.long"]) != string(words(300)) {
 			t.Errorf("info %+v, %v", info, err)
 		}
-		if b, err := readFile(f, "sub/text"); err != nil || !bytes.Equal(b, words(3*makerBlock+100)) {
+		if b, err := imgtest.ReadFile(f, "sub/text"); err != nil || !bytes.Equal(b, words(3*makerBlock+100)) {
 			t.Errorf("text: %d bytes, %v", len(b), err)
 		}
-		if b, err := readFile(f, "link"); err != nil || string(b) != "text" {
+		if b, err := imgtest.ReadFile(f, "link"); err != nil || string(b) != "text" {
 			t.Errorf("link: %q, %v", b, err)
 		}
 		for _, name := range []string{"no", "text/no", "link/no"} {
@@ -421,7 +256,7 @@ func TestUnsupported(t *testing.T) {
 	os.WriteFile(filepath.Join(dir, "ls"), program, 0o644)
 	os.Symlink("ls", filepath.Join(dir, "link"))
 	f := open(t, mksquashfs(t, dir, "-comp", "xz", "-Xbcj", "x86", "-no-fragments"))
-	if b, err := readFile(f, "ls"); err != nil && !errors.Is(err, errors.ErrUnsupported) || err == nil && !bytes.Equal(b, program) {
+	if b, err := imgtest.ReadFile(f, "ls"); err != nil && !errors.Is(err, errors.ErrUnsupported) || err == nil && !bytes.Equal(b, program) {
 		t.Errorf("x86: %v", err)
 	}
 	if got, err := f.ReadLink("link"); got != "ls" {
@@ -439,7 +274,7 @@ func TestCycles(t *testing.T) {
 	m.dir(item{"self", a, typeDir}, item{"b", b, typeDir}, item{"root", root, typeDir}, item{"file", file, typeFile})
 	m.dir(item{"a", a, typeDir}, item{"again", b, typeDir})
 	f := open(t, m.image(m.dir(item{"a", a, typeDir}, item{"a2", a, typeDir}, item{"b", b, typeDir}, item{"file", file, typeFile})))
-	good, errs := walk(f, 100)
+	good, errs := imgtest.Walk(f, 100)
 	if good != 2 {
 		t.Errorf("%d files read, want file and a/file", good)
 	}
@@ -494,19 +329,19 @@ func TestLies(t *testing.T) {
 			if info, _ := g.Stat(x.file); info.IsDir() {
 				_, err = g.ReadDir(x.file)
 			} else {
-				_, err = readFile(g, x.file)
+				_, err = imgtest.ReadFile(g, x.file)
 			}
 		}
 		if !formatError(err) {
 			t.Errorf("%s: %v", x.name, err)
 		}
-		if good, _ := walk(g, 1<<20); good < 5 {
+		if good, _ := imgtest.Walk(g, 1<<20); good < 5 {
 			t.Errorf("%s: only %d files left", x.name, good)
 		}
 	}
 	for n := 0; n < len(img); n += 1 + n/50 {
 		if g, err := New(bytes.NewReader(img[:n]), int64(n)); err == nil {
-			walk(g, 1<<20)
+			imgtest.Walk(g, 1<<20)
 		} else if !formatError(err) {
 			t.Error(err)
 		}
@@ -526,7 +361,7 @@ func TestDamage(t *testing.T) {
 		for range 1 + rnd.IntN(20) {
 			b[superSize+rnd.IntN(len(b)-superSize)] = byte(rnd.Uint32())
 		}
-		_, errs := walk(open(t, b), 1<<20)
+		_, errs := imgtest.Walk(open(t, b), 1<<20)
 		for _, err := range errs {
 			if !formatError(err) && !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("neither damaged nor unsupported: %v", err)
@@ -549,7 +384,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			if _, errs := walk(f, 1<<20); errs != nil {
+			if _, errs := imgtest.Walk(f, 1<<20); errs != nil {
 				t.Error(errs)
 			}
 			b := make([]byte, 3000)
@@ -593,7 +428,7 @@ func FuzzNew(f *testing.F) {
 		if err != nil {
 			return
 		}
-		walk(fsys, 1<<18)
+		imgtest.Walk(fsys, 1<<18)
 	})
 }
 
