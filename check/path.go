@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gifthorse/phone"
 	"gifthorse/program"
 )
 
@@ -109,10 +108,4 @@ func OfSendings(pr *program.Program, list []program.Sending, keep func(*program.
 		out = append(out, Leak{f, asks})
 	}
 	return out
-}
-
-// Powerful reports whether an app's code can do what an ordinary app cannot even ask for: it runs under a uid
-// that the system shares, lies where the system keeps its privileged apps, or is signed as the platform.
-func Powerful(p *phone.Package) bool {
-	return p.Privileged || p.Platform || strings.HasPrefix(p.SharedUID, "android.")
 }

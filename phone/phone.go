@@ -138,6 +138,12 @@ func (p *Package) UID() string {
 	return p.Name
 }
 
+// Powerful reports whether p's code can do what an ordinary app cannot even ask for: it runs under a uid that the
+// system shares, lies where the system keeps its privileged apps, or is signed as the platform.
+func (p *Package) Powerful() bool {
+	return p.Privileged || p.Platform || strings.HasPrefix(p.SharedUID, "android.")
+}
+
 // A CodeFile is one DEX, wherever it lay.
 type CodeFile struct {
 	Ref    evidence.Ref // of the DEX, through its containers

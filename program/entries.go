@@ -211,13 +211,12 @@ func (p *Program) runComponent(sp int, c *phone.Component, cid ClassID) *run {
 		l := *cur
 		l.conds = 0
 		in := r.incomingObject("Landroid/content/Intent;", "a broadcast")
-		for _, h := range [1]int{len(r.hits)} {
-			r.driving = i + 1
-			r.driveReceiver(&l, d, in)
-			r.driving = 0
-			for k := h; k < len(r.hits); k++ {
-				r.hits[k].dynamic = i + 1
-			}
+		before := len(r.hits)
+		r.driving = i + 1
+		r.driveReceiver(&l, d, in)
+		r.driving = 0
+		for k := before; k < len(r.hits); k++ {
+			r.hits[k].dynamic = i + 1
 		}
 	}
 	return r
@@ -612,7 +611,7 @@ func (r *run) register(s *site) {
 // paths turns the hits of a run into paths: of each effect at each place the one with the fewest gates,
 // then the shortest.
 func (r *run) paths(c *phone.Component) []Path {
-	best := map[string]Path{}
+	var all []Path
 	for i := range r.hits {
 		h := &r.hits[i]
 		if h.dynamic > 0 { // what came in through the component's own door came past that door's guard
@@ -621,18 +620,10 @@ func (r *run) paths(c *phone.Component) []Path {
 		if !h.data && !h.plain && !r.callers(h.steered) {
 			continue // it does what it was written to do, whoever asks
 		}
-		p := r.path(h)
-		k := fmt.Sprint(p.Entry.What, p.Effect.ID, p.At, p.Data)
-		old, ok := best[k]
-		if !ok || better(&p, &old) {
-			best[k] = p
-		}
+		all = append(all, r.path(h))
 	}
-	out := make([]Path, 0, len(best))
-	for _, p := range best {
-		out = append(out, p)
-	}
-	slices.SortFunc(out, func(a, b Path) int {
+	out := best(all, func(p *Path) string { return fmt.Sprint(p.Entry.What, p.Effect.ID, p.At, p.Data) }, better)
+	slices.SortStableFunc(out, func(a, b Path) int {
 		return cmp.Or(cmp.Compare(a.Entry.What, b.Entry.What), cmp.Compare(a.Effect.ID, b.Effect.ID), evidence.Compare(a.At, b.At))
 	})
 	return out

@@ -217,15 +217,19 @@ func (r *run) joinConds(a, b uint32) uint32 {
 		}
 		return c, about
 	}
-	x, ax := first(r.condSets.minus(a, both))
-	y, ay := first(r.condSets.minus(b, both))
+	restA, restB := r.condSets.minus(a, both), r.condSets.minus(b, both)
+	x, ax := first(restA)
+	y, ay := first(restB)
+	if x == 0 && y == 0 {
+		return both
+	}
 	if x == 0 || y == 0 { // one way is open: what let a known caller through on it is still told
-		open := r.condSets.minus(a, both)
+		open := restA
 		if x != 0 {
-			open = r.condSets.minus(b, both)
+			open = restB
 		}
 		for _, c := range r.condSets.items[open] {
-			if (x != 0 || y != 0) && r.tests[c>>1].op == "passed" {
+			if r.tests[c>>1].op == "passed" {
 				both = r.condSets.add(both, c)
 			}
 		}

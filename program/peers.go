@@ -113,11 +113,9 @@ func (r *run) transact(s *site) value {
 		}
 		was, caller, before := r.space, r.caller, s.cur.state
 		to := r.p.dexes[r.p.classes[c].dex].space
-		if to != was && r.p.spaces[to].pkg != nil {
-			r.caller, r.space = r.p.spaces[was].pkg, to
-		}
 		at := r.at(s.f, s.in.PC)
 		if to != was && r.p.spaces[to].pkg != nil {
+			r.caller, r.space = r.p.spaces[was].pkg, to
 			at = r.chainOf(s.f.m, s.in.PC, "calls a binder of "+r.p.spaces[to].pkg.Name, s.f.up)
 		}
 		st := before

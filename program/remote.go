@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"gifthorse/evidence"
 	"gifthorse/knowledge"
@@ -46,7 +45,7 @@ const (
 // reads personal data, and can do something with it.
 func alone(pkg *phone.Package, what reaches) bool {
 	out := reachesOut
-	if pkg.Privileged || pkg.Platform || strings.HasPrefix(pkg.SharedUID, "android.") { // what others know, any app can ask the owner for
+	if pkg.Powerful() { // what others know, any app can ask the owner for
 		out |= reachesApps
 	}
 	return what&reachesInput != 0 && what&(reachesEffect|reachesOther) != 0 || what&reachesSource != 0 && what&out != 0
@@ -186,16 +185,23 @@ func (r *run) decides(conds uint32) (set uint32) {
 }
 
 // nearest keeps of the paths to one effect at one place the one with the fewest gates, then the shortest.
-func nearest(paths []Path) (out []Path) {
-	best := map[string]int{}
-	for i := range paths {
-		k := fmt.Sprint(paths[i].Effect.ID, paths[i].At, paths[i].Reach)
-		j, ok := best[k]
+func nearest(paths []Path) []Path {
+	return best(paths, func(p *Path) string { return fmt.Sprint(p.Effect.ID, p.At, p.Reach) }, better)
+}
+
+// best keeps of what has the same key the best, in the order in which each key is first met.
+func best[T any](list []T, key func(*T) string, better func(a, b *T) bool) []T {
+	kept := map[string]int{}
+	var out []T
+	for i := range list {
+		x := &list[i]
+		k := key(x)
+		j, ok := kept[k]
 		if !ok {
-			best[k] = len(out)
-			out = append(out, paths[i])
-		} else if better(&paths[i], &out[j]) {
-			out[j] = paths[i]
+			kept[k] = len(out)
+			out = append(out, *x)
+		} else if better(x, &out[j]) {
+			out[j] = *x
 		}
 	}
 	return out
@@ -260,21 +266,8 @@ func (r *run) sendings() (out []Sending) {
 }
 
 // nearestSent keeps of each kind of data that goes out by one component the shortest way with the fewest gates.
-func nearestSent(sent []Sending) (out []Sending) {
-	best := map[string]int{}
-	for i := range sent {
-		s := &sent[i]
-		k := fmt.Sprint(s.Data.ID, s.Over.ID, s.At)
-		j, ok := best[k]
-		if !ok {
-			best[k] = len(out)
-			out = append(out, *s)
-			continue
-		}
-		old := &out[j]
-		if c := cmp.Or(len(s.Gates)-len(old.Gates), len(s.Steps)-len(old.Steps), evidence.Compare(s.Read, old.Read)); c < 0 {
-			*old = *s
-		}
-	}
-	return out
+func nearestSent(sent []Sending) []Sending {
+	return best(sent, func(s *Sending) string { return fmt.Sprint(s.Data.ID, s.Over.ID, s.At) }, func(a, b *Sending) bool {
+		return cmp.Or(len(a.Gates)-len(b.Gates), len(a.Steps)-len(b.Steps), evidence.Compare(a.Read, b.Read)) < 0
+	})
 }

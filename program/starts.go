@@ -48,7 +48,7 @@ func (p *Program) Starts(c *phone.Component) (out []Start) {
 			out = append(out, Start{x, a, at})
 		}
 	}
-	slices.SortFunc(out, func(a, b Start) int { return cmp.Or(cmp.Compare(a.By.Name, b.By.Name)) })
+	slices.SortFunc(out, func(a, b Start) int { return cmp.Compare(a.By.Name, b.By.Name) })
 	return out
 }
 

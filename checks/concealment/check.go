@@ -46,7 +46,7 @@ func run(p *check.Pass) error {
 		switch h.Kind {
 		case program.HidesIcon:
 			f.Effect, f.Innocent = "hide from the owner", "an app for the first days (a welcome, a setup, a demonstration) that is done, or one whose icon makes sense only on another model"
-			if len(effects) > 0 && h.Live && check.Powerful(k) && !shown(k) {
+			if len(effects) > 0 && h.Live && k.Powerful() && !shown(k) {
 				f.Grade, f.MessageID = check.Concealed, "icon-effect"
 			}
 		case program.HidesFromCheck:
@@ -57,7 +57,7 @@ func run(p *check.Pass) error {
 			effects = nil
 		case program.HidesFromLists:
 			f.Effect, f.Innocent = "hide from the owner", "the maker's own component that gets a right of its own there, or is shown in place of another"
-			if len(effects) > 0 && check.Powerful(k) && !shown(k) && !icon(k) {
+			if len(effects) > 0 && k.Powerful() && !shown(k) && !icon(k) {
 				f.Grade, f.MessageID = check.Concealed, "list-effect"
 			}
 		}

@@ -35,7 +35,7 @@ func run(p *check.Pass) error {
 	paths := p.Program.Paths()
 	for i := range paths {
 		x := &paths[i]
-		if c := x.Entry.Component; c != nil && c.Kind == phone.KindProvider || x.Effect.Rank == "unknown" || !check.Powerful(x.Entry.Package) {
+		if c := x.Entry.Component; c != nil && c.Kind == phone.KindProvider || x.Effect.Rank == "unknown" || !x.Entry.Package.Powerful() {
 			continue
 		}
 		f := check.OfPath(x)

@@ -28,7 +28,7 @@ const innocent = "a message meant for the vendor's own apps, whose author did no
 func run(p *check.Pass) error {
 	// What an app without power knows, others can ask the owner for in the same way. Which apps there are is no secret to apps.
 	for _, f := range check.OfSendings(p.Program, p.Program.Told(), func(s *program.Sending) bool {
-		return check.Powerful(s.Entry.Package) && s.Data.Rank == "private"
+		return s.Entry.Package.Powerful() && s.Data.Rank == "private"
 	}) {
 		f.MessageID, f.Grade, f.Effect, f.Reach, f.CWE = "tells", check.Weak, "tell all apps", check.AnyApp, 927
 		f.Innocent, f.Disclosure = innocent, "not shown to the owner where we looked"

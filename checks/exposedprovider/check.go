@@ -37,7 +37,7 @@ func run(p *check.Pass) error {
 	for i := range paths {
 		x := &paths[i]
 		c := x.Entry.Component
-		if c == nil || c.Kind != phone.KindProvider || x.Held() || !x.Data && !check.Powerful(x.Entry.Package) {
+		if c == nil || c.Kind != phone.KindProvider || x.Held() || !x.Data && !x.Entry.Package.Powerful() {
 			continue
 		}
 		f := check.OfPath(x)
@@ -61,7 +61,7 @@ func run(p *check.Pass) error {
 			f.Grade = check.Weak
 		}
 		if x.Effect.Rank == "unknown" {
-			if !check.Powerful(x.Entry.Package) || !x.Open() {
+			if !x.Entry.Package.Powerful() || !x.Open() {
 				continue
 			}
 			f.Grade, f.MessageID = check.Lead, "changes"

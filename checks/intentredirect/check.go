@@ -47,7 +47,7 @@ func run(p *check.Pass) error {
 	paths := p.Program.Redirects()
 	for i := range paths {
 		x := &paths[i]
-		if x.Held() || !check.Powerful(x.Entry.Package) {
+		if x.Held() || !x.Entry.Package.Powerful() {
 			continue
 		}
 		f := check.OfPath(x)

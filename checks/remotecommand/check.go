@@ -110,7 +110,7 @@ func grade(x *program.Path) check.Grade {
 		return check.Lead
 	case (id == "install-app" || id == "remove-app") && (store(x.In) || store(x.Entry.Package)):
 		return check.Lead
-	case !check.Powerful(x.In):
+	case !x.In.Powerful():
 		return check.Lead
 	case !x.Open():
 		return check.Weak
