@@ -124,7 +124,7 @@ func scanText(t *testing.T, text string) *gifthorse.Result {
 
 func scanAt(t *testing.T, dir string) *gifthorse.Result {
 	t.Helper()
-	r, err := gifthorse.Scan(context.Background(), []string{dir}, nil)
+	r, err := gifthorse.Scan(context.Background(), []string{dir}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,7 @@
 // [Scan] is the whole way through: package evidence opens what was given; packages phone and program build
 // models of it; the checks, all at once, report what they find in the models; package verdict says what that means.
 // What could not be seen on the way is a gap and comes along. Nothing goes over the network, nothing found is
-// run, nothing is written but one private temporary file. [Diff] says what differs between two results.
+// run, nothing is written but one private temporary file and, where it is given, what is in the cache. [Diff] says what differs between two results.
 //
 // # Not done
 //
@@ -45,14 +45,15 @@ func (r *Result) Close() error { return r.Evidence.Close() }
 // Checked counts the checks in the coverage: those listed ran, those failed are a mistake of this program.
 const Checked evidence.Kind = "checks"
 
-// Scan reads what stands at paths, several of which are parts of one phone, and runs every check on it. progress
+// Scan reads what stands at paths, several of which are parts of one phone, and runs every check on it. cache is the folder in which
+// package program keeps what it worked out of each app, for the next time; "" is none. What is found is the same with it and without. progress
 // may be nil; it is not called by two goroutines at once. The error is the user's mistake, or that ctx ended; what is wrong with
 // the phone's files is in Result.Gaps.
-func Scan(ctx context.Context, paths []string, progress func(evidence.Progress)) (*Result, error) {
-	return scan(ctx, paths, checks.All, progress)
+func Scan(ctx context.Context, paths []string, cache string, progress func(evidence.Progress)) (*Result, error) {
+	return scan(ctx, paths, cache, checks.All, progress)
 }
 
-func scan(ctx context.Context, paths []string, list []*check.Check, progress func(evidence.Progress)) (*Result, error) {
+func scan(ctx context.Context, paths []string, cache string, list []*check.Check, progress func(evidence.Progress)) (*Result, error) {
 	if progress == nil {
 		progress = func(evidence.Progress) {}
 	}
@@ -65,7 +66,7 @@ func scan(ctx context.Context, paths []string, list []*check.Check, progress fun
 	var ran []*check.Check
 	for _, part := range []func(){
 		func() { r.Phone = phone.Build(ctx, ev, progress) },
-		func() { r.Program = program.Build(ctx, r.Phone, progress) },
+		func() { r.Program = program.Build(ctx, r.Phone, cache, progress) },
 		func() { ran = r.check(ctx, list, progress) },
 	} {
 		part()

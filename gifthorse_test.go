@@ -42,7 +42,7 @@ func report(p *check.Pass, who, where string, grade check.Grade) {
 func TestScan(t *testing.T) {
 	dir := aPhone(t)
 	silent := testCheck("silent", func(*check.Pass) error { return nil })
-	r, err := scan(context.Background(), []string{dir}, []*check.Check{silent}, nil)
+	r, err := scan(context.Background(), []string{dir}, "", []*check.Check{silent}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestScanOutlivesChecks(t *testing.T) {
 		testCheck("fails", func(p *check.Pass) error { return errors.New("out of luck") }),
 		testCheck("works", func(p *check.Pass) error { report(p, "other", "x", check.Lead); return nil }),
 	}
-	r, err := scan(context.Background(), []string{aPhone(t)}, list, nil)
+	r, err := scan(context.Background(), []string{aPhone(t)}, "", list, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestMerge(t *testing.T) {
 			report(p, "another", "a", check.Weak)
 			return nil
 		})
-		r, err := scan(context.Background(), []string{aPhone(t)}, []*check.Check{c}, nil)
+		r, err := scan(context.Background(), []string{aPhone(t)}, "", []*check.Check{c}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,17 +132,17 @@ func TestMerge(t *testing.T) {
 func TestScanStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := testCheck("cancels", func(*check.Pass) error { cancel(); return nil })
-	if _, err := scan(ctx, []string{aPhone(t)}, []*check.Check{c}, nil); !errors.Is(err, context.Canceled) {
+	if _, err := scan(ctx, []string{aPhone(t)}, "", []*check.Check{c}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled scan returned %v", err)
 	}
 	dir := aPhone(t)
 	stages := map[string]bool{}
-	if _, err := scan(context.Background(), []string{dir}, nil, func(p evidence.Progress) { stages[p.Stage] = true }); err != nil {
+	if _, err := scan(context.Background(), []string{dir}, "", nil, func(p evidence.Progress) { stages[p.Stage] = true }); err != nil {
 		t.Fatal(err)
 	}
 	for stage := range stages {
 		ctx, cancel := context.WithCancel(context.Background())
-		_, err := scan(ctx, []string{dir}, nil, func(p evidence.Progress) {
+		_, err := scan(ctx, []string{dir}, "", nil, func(p evidence.Progress) {
 			if p.Stage == stage {
 				cancel()
 			}
@@ -151,7 +151,7 @@ func TestScanStops(t *testing.T) {
 			t.Errorf("a scan cancelled while %s returned %v", stage, err)
 		}
 	}
-	if _, err := Scan(context.Background(), []string{filepath.Join(t.TempDir(), "none")}, nil); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Scan(context.Background(), []string{filepath.Join(t.TempDir(), "none")}, "", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a scan of nothing returned %v", err)
 	}
 }

@@ -30,7 +30,7 @@ import (
 // scanned returns the report of what stands at paths, in its wire form, without the input's own name and hash.
 func scanned(t *testing.T, paths ...string) []byte {
 	t.Helper()
-	r, err := Scan(context.Background(), paths, nil)
+	r, err := Scan(context.Background(), paths, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestSameBytesOut(t *testing.T) {
 // told returns the findings without their addresses, which lead through the containers.
 func told(t *testing.T, file string) (all []string) {
 	t.Helper()
-	r, err := Scan(context.Background(), []string{file}, nil)
+	r, err := Scan(context.Background(), []string{file}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func tried(t *testing.T, how, file string) verdict.Level {
 	}()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	r, err := Scan(context.Background(), []string{file}, nil)
+	r, err := Scan(context.Background(), []string{file}, "", nil)
 	if err != nil {
 		if err.Error() == "" {
 			t.Errorf("%s: an error that says nothing", how)

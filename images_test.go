@@ -270,7 +270,7 @@ func TestImageCost(t *testing.T) {
 	runTool(t, "golang", "go", "build", "-o", bin, "./cmd/gifthorse")
 	cost := func(p string) (cpu time.Duration) {
 		for range 2 { // the first brings the files into memory
-			cmd := exec.Command(bin, "check", "--json", "/dev/null", p)
+			cmd := exec.Command(bin, "check", "--fresh", "--json", "/dev/null", p)
 			if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 3 {
 				t.Fatalf("%s: %v", p, err)
 			}
@@ -337,7 +337,7 @@ func heapToRead(t *testing.T, p string) uint64 {
 
 func scanPath(t *testing.T, path string) *Result {
 	t.Helper()
-	r, err := Scan(t.Context(), []string{path}, nil)
+	r, err := Scan(t.Context(), []string{path}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,13 @@
 package gifthorse
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +38,7 @@ func realPhone(t *testing.T, name string) *Result {
 	if r := scans.of[name]; r != nil {
 		return r
 	}
-	r, err := Scan(context.Background(), []string{path}, nil)
+	r, err := Scan(context.Background(), []string{path}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +47,64 @@ func realPhone(t *testing.T, name string) *Result {
 	}
 	scans.of[name] = r
 	return r
+}
+
+// TestNextBuild takes one app out of a real phone that has been looked at: what is found in the rest is what is found without
+// what the first look kept.
+func TestNextBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real phones take a while")
+	}
+	dir, cache := t.TempDir(), t.TempDir()
+	z, err := zip.OpenReader(costPhone(t, "archos"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	if err := os.CopyFS(dir, z); err != nil {
+		t.Fatal(err)
+	}
+	look := func(cache string) *Result {
+		r, err := Scan(t.Context(), []string{dir}, cache, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		return r
+	}
+	first := look(cache)
+	kept, err := os.ReadDir(cache)
+	if err != nil || len(kept) == 0 {
+		t.Fatal("nothing was kept", err)
+	}
+	gone := ""
+	for _, k := range first.Phone.Packages { // the first app that can be taken out whole
+		if k.File != nil && len(k.Code) > 0 && k.SharedUID == "" && len(k.Defines) == 0 {
+			gone = k.File.Path
+			break
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, filepath.FromSlash(gone))); err != nil {
+		t.Fatal(err)
+	}
+	got, want := look(cache), look("")
+	if len(want.Findings) == 0 || len(got.Findings) != len(want.Findings) {
+		t.Fatalf("%d findings, without the cache %d", len(got.Findings), len(want.Findings))
+	}
+	for i := range want.Findings {
+		g, w := got.Findings[i], want.Findings[i]
+		g.Package, g.Entry, w.Package, w.Entry = nil, nil, nil, nil // of two readings of the phone
+		if !reflect.DeepEqual(g, w) {
+			t.Errorf("%s %s is another without the cache", g.ID(), g.Text())
+		}
+	}
+	if !reflect.DeepEqual(got.Coverage, want.Coverage) || !reflect.DeepEqual(got.Gaps, want.Gaps) {
+		t.Error("other gaps")
+	}
+	// What is left of the app, and what asks who holds its permissions or shares its uid, is another; the rest is not.
+	if now, err := os.ReadDir(cache); err != nil || len(now) > len(kept)+len(kept)/8 {
+		t.Errorf("%d entries became %d, %v", len(kept), len(now), err)
+	}
 }
 
 func level(r *Result, q check.Question) verdict.Level {
@@ -243,7 +303,7 @@ func BenchmarkScan(b *testing.B) {
 		path = filepath.Join("examples", "giftphone")
 	}
 	for b.Loop() {
-		r, err := Scan(context.Background(), []string{path}, nil)
+		r, err := Scan(context.Background(), []string{path}, "", nil)
 		if err != nil {
 			b.Fatal(err)
 		}

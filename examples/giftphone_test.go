@@ -87,7 +87,7 @@ func files(t *testing.T, dir string) map[string][]byte {
 
 // The phone shows what its text says that it shows: a way in, a leak, a gate that holds, and two gaps.
 func TestGiftphoneShows(t *testing.T) {
-	r, err := gifthorse.Scan(context.Background(), []string{"giftphone"}, nil)
+	r, err := gifthorse.Scan(context.Background(), []string{"giftphone"}, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,7 +86,7 @@ func BenchmarkInterpret(b *testing.B) {
 	p.relevance()
 	for b.Loop() {
 		p.paths, p.gaps = nil, nil
-		p.interpretAll(context.Background(), func(evidence.Progress) {})
+		p.interpretAll(context.Background(), nil, func(evidence.Progress) {})
 	}
 	b.ReportMetric(float64(len(p.paths)), "paths")
 }
@@ -94,7 +94,7 @@ func BenchmarkInterpret(b *testing.B) {
 func BenchmarkBuild(b *testing.B) {
 	ph, size := benchPhone(b)
 	for b.Loop() {
-		Build(context.Background(), ph, nil)
+		Build(context.Background(), ph, "", nil)
 	}
 	b.ReportMetric(float64(size)/1e6, "MB")
 }

@@ -289,7 +289,7 @@ func (r *run) named(name, class string) value {
 }
 
 // field returns the key of a platform field such as Message.what.
-func (r *run) field(name, typ string) uint32 { return uint32(r.p.syms.ids[name+":"+typ]) }
+func (r *run) field(name, typ string) uint32 { return r.keyOf(r.p.syms.ids[name+":"+typ]) }
 
 // callable reports whether one of v's objects has a body for a selector.
 func (r *run) callable(v value, sel string) bool {
@@ -446,7 +446,7 @@ func (p *Program) callBacks(c ClassID) []callback {
 			}
 			g := knowledge.Gesture(name)
 			for m := range p.platformMethods(p.dexes[kc.dex].space, f) {
-				for id := kc.methods[0]; id < kc.methods[1]; id++ {
+				for _, id := range p.methodsOf(k) {
 					mm := &p.methods[id]
 					if n, _ := cutSel(p.syms.text[mm.sel]); n == m && mm.access&accStatic == 0 && mm.code != 0 && !seen[mm.sel] && n != "<init>" {
 						seen[mm.sel] = true
@@ -463,7 +463,7 @@ func (p *Program) callBacks(c ClassID) []callback {
 func (p *Program) platformMethods(sp int, class Sym) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		if c := p.find(sp, class); c != 0 {
-			for m := p.classes[c].methods[0]; m < p.classes[c].methods[1]; m++ {
+			for _, m := range p.methodsOf(c) {
 				if n, _ := cutSel(p.syms.text[p.methods[m].sel]); !yield(n) {
 					return
 				}
@@ -487,7 +487,7 @@ func (r *run) instantiate(s *site, class value, args ...value) value {
 	o := r.objectsOf(v)[0]
 	if c := r.objects[o].cid; c != 0 {
 		r.initClass(s.sp, s.cur, Sym(class.n), r.at(s.f, s.in.PC))
-		for m := r.p.classes[c].methods[0]; m < r.p.classes[c].methods[1]; m++ {
+		for _, m := range r.p.methodsOf(c) {
 			name, proto := cutSel(r.p.syms.text[r.p.methods[m].sel])
 			if name != "<init>" || len(slices.Collect(params(proto))) != len(args) {
 				continue
@@ -570,7 +570,7 @@ func reflectCall(r *run, s *site) value {
 		list := r.elements(s.cur, s.arg(2))
 		c := r.p.find(r.p.dexes[r.p.methods[s.f.m].dex].space, Sym(class.n))
 		for k := c; k != 0; k = r.p.classes[k].super {
-			for m := r.p.classes[k].methods[0]; m < r.p.classes[k].methods[1]; m++ {
+			for _, m := range r.p.methodsOf(k) {
 				mm := &r.p.methods[m]
 				if mn, _ := cutSel(r.p.syms.text[mm.sel]); mn != n || mm.code == 0 {
 					continue
@@ -632,7 +632,8 @@ func (r *run) buildField(name string) (value, bool) {
 	if !ok {
 		return value{}, false
 	}
-	v, ok := r.p.property(prop)
+	r.asks(askProperty, prop)
+	v, ok := r.p.Phone.Property(prop)
 	if !ok {
 		return value{}, false
 	}

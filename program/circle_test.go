@@ -64,7 +64,7 @@ func buildCircle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := Build(context.Background(), theApp(dex), nil)
+	p := Build(context.Background(), theApp(dex), "", nil)
 	if len(p.paths) == 0 {
 		t.Error("no path")
 	}

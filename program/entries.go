@@ -349,7 +349,7 @@ func (r *run) driveBinder(cur *local, b value, up *chain) {
 func (r *run) driveStub(cur *local, o uint32, up *chain) {
 	c := r.objects[o].cid
 	parcel := value{taint: r.mark("parcel", "", "the caller's parcel", false, nil)}
-	for m := r.p.classes[c].methods[0]; m < r.p.classes[c].methods[1]; m++ {
+	for _, m := range r.p.methodsOf(c) {
 		mm := &r.p.methods[m]
 		name, proto := cutSel(r.p.syms.text[mm.sel])
 		if mm.code == 0 || mm.access&(accStatic|accSynth) != 0 || mm.access&1 == 0 || name[0] == '<' {
@@ -401,7 +401,7 @@ func (r *run) handedBack(cur *local, m MethodID, v value, up *chain) {
 			continue
 		}
 		for k := c; k != 0; k = r.p.classes[k].super {
-			for id := r.p.classes[k].methods[0]; id < r.p.classes[k].methods[1]; id++ {
+			for _, id := range r.p.methodsOf(k) {
 				mm := &r.p.methods[id]
 				name, _ := cutSel(r.p.syms.text[mm.sel])
 				if mm.code == 0 || mm.access&accStatic != 0 || !cursorMethod[name] {

@@ -99,7 +99,7 @@ func (k *inputs) held(i int, key uint32) string {
 	if len(k.r.objectsOf(v)) == 0 {
 		k.open = true
 	}
-	return k.isText(k.r.fieldGet(k.s.cur, v, Sym(key), 0))
+	return k.isText(k.r.fieldGet(k.s.cur, v, key, 0))
 }
 
 func (k *inputs) bytes(i int) []byte {

@@ -308,7 +308,7 @@ func (p *Program) methodsNamed(c ClassID, name string) []MethodID {
 	var out []MethodID
 	seen := map[Sym]bool{}
 	for k := c; k != 0; k = p.classes[k].super {
-		for m := p.classes[k].methods[0]; m < p.classes[k].methods[1]; m++ {
+		for _, m := range p.methodsOf(k) {
 			mm := &p.methods[m]
 			if n, _ := cutSel(p.syms.text[mm.sel]); n == name && mm.code != 0 && mm.access&accStatic == 0 && !seen[mm.sel] {
 				seen[mm.sel] = true
@@ -327,7 +327,7 @@ func (r *run) callbacksOf(cur *local, obj value, not []string) {
 		return
 	}
 	for k := r.objects[os[0]].cid; k != 0; k = r.p.classes[k].super {
-		for m := r.p.classes[k].methods[0]; m < r.p.classes[k].methods[1]; m++ {
+		for _, m := range r.p.methodsOf(k) {
 			mm := &r.p.methods[m]
 			name, proto := cutSel(r.p.syms.text[mm.sel])
 			if mm.code == 0 || mm.access&accStatic != 0 || name[0] == '<' || slices.Contains(not, name) {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"gifthorse/evidence"
 	"gifthorse/internal/make"
+	"gifthorse/knowledge"
 	"gifthorse/phone"
 
 	"golang.org/x/tools/txtar"
@@ -72,7 +74,7 @@ func FuzzBuild(f *testing.F) {
 		}
 		stop := time.AfterFunc(buildTime, func() { panic("Build does not come to its end") })
 		defer stop.Stop()
-		p := Build(context.Background(), theApp(dex), nil)
+		p := Build(context.Background(), theApp(dex), "", nil)
 		for _, g := range p.gaps {
 			if strings.Contains(g.Detail, "please report it") {
 				t.Error(g)
@@ -88,6 +90,38 @@ func FuzzBuild(f *testing.F) {
 					t.Errorf("%s: %v", s.At, err)
 				}
 			}
+		}
+	})
+}
+
+// FuzzCache reads an entry of the cache that anybody may have written. What is taken from it can be written and read again.
+func FuzzCache(f *testing.F) {
+	ph := theApp(seeds(f)[0])
+	p := &Program{Phone: ph, contents: contentsOf(ph), spaces: []space{{pkg: ph.Packages[0]}},
+		asked: []map[question]bool{{{askProperty, "ro.debuggable"}: true, {askPackage, "t.app"}: true}}}
+	pkg := ph.Packages[0]
+	at := pkg.Code[0].Ref.At("Lt/A;.a:()V", 4)
+	e := &Entry{Package: pkg, Component: pkg.Components[0], What: "receiver Lt/A;", Actions: []string{"a"}, At: pkg.Manifest}
+	path := Path{Entry: e, Effect: knowledge.Kind("run-command"), Steered: []Input{{"extra", "cmd"}}, Gates: []Gate{{What: "a gate", Holds: GateHolds, At: at}},
+		Steps: []Step{{at, "enters"}, {at, "runs"}}, At: at, In: pkg}
+	entry, err := p.encode(0, &followed{Paths: []Path{path, path}, Remote: []Path{path}, Gaps: []evidence.Gap{{Detail: "cut"}}, Unknown: 3,
+		Sent: []Sending{{Entry: e, Data: knowledge.Kind("identifiers"), Over: knowledge.Kind("network"), At: at, Read: at}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(entry)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		a, err := p.decode(0, data)
+		if err != nil {
+			return
+		}
+		again, err := p.encode(0, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := p.decode(0, again)
+		if err != nil || !reflect.DeepEqual(a, b) {
+			t.Fatalf("%+v\nbecame %+v, %v", a, b, err)
 		}
 	})
 }

@@ -26,7 +26,7 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 			out = append(out, Gate{What: guardWords(g), Holds: worth(g.Holds), At: c.At, Platform: g.Platform})
 		}
 	} else if e.Permission != "" {
-		g := r.p.Phone.Guard(e.Permission)
+		g := r.permission(e.Permission)
 		out = append(out, Gate{What: guardWords(g), Holds: worth(g.Holds), At: e.At, Platform: g.Platform})
 	}
 	if h.gesture {
@@ -123,7 +123,7 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 		}
 	case t.op == "permission":
 		name := t.right
-		pg := r.p.Phone.Guard(name)
+		pg := r.permission(name)
 		switch {
 		case !yes:
 			return g, "", false
@@ -249,6 +249,7 @@ func named(key string) string {
 
 // protectedGate is the gate of an action that only the system may send.
 func (r *run) protectedGate(action string) (Gate, bool) {
+	r.asks(askAction, action)
 	protected, by := r.p.Phone.Protected(action)
 	switch protected {
 	case knowledge.Yes:
@@ -277,6 +278,11 @@ func (r *run) providerGuard(h *hit, c *phone.Component) phone.Guard {
 		return c.Read
 	}
 	return c.Write
+}
+
+func (r *run) permission(name string) phone.Guard {
+	r.asks(askPermission, name)
+	return r.p.Phone.Guard(name)
 }
 
 func guardWords(g phone.Guard) string {

@@ -18,7 +18,8 @@ import (
 type run struct {
 	p     *Program
 	root  *Entry
-	space int
+	home  int // the space of the app that is driven
+	space int // and of that whose code runs: see peers.go
 
 	texts   []string
 	textIDs map[string]int64
@@ -35,6 +36,7 @@ type run struct {
 	room                         []alternative // of join
 	key                          []byte        // of internAlts
 	statics                      map[ClassID]uint32
+	fieldKeys                    map[Sym]uint32
 	externs                      map[uint64]*extern
 	targets                      map[virtualCall][]MethodID // see overrides
 	makings                      map[making]uint32
@@ -131,13 +133,13 @@ type hit struct {
 
 func newRun(p *Program, e *Entry, space int) *run {
 	r := &run{
-		p: p, root: e, space: space, limit: maxSteps, budget: maxSteps,
+		p: p, root: e, home: space, space: space, limit: maxSteps, budget: maxSteps,
 		texts: []string{""}, textIDs: map[string]int64{"": 0},
 		labels: make([]label, 1), objects: make([]objectInfo, 1), tests: make([]test, 1),
 		testIDs: map[test]uint32{}, chains: map[chain]*chain{}, labelOf: map[labelKey]uint32{},
 		lasting: map[string]value{}, kept: map[uint32][]kept{}, labelSets: newInterner(), objSets: newInterner(), condSets: newInterner(),
 		altLists: make([][]alternative, 1), altIDs: map[string]uint32{},
-		statics: map[ClassID]uint32{}, externs: map[uint64]*extern{}, targets: map[virtualCall][]MethodID{}, makings: map[making]uint32{}, passes: map[*chain]int32{}, bodies: map[MethodID]*body{},
+		statics: map[ClassID]uint32{}, fieldKeys: map[Sym]uint32{}, externs: map[uint64]*extern{}, targets: map[virtualCall][]MethodID{}, makings: map[making]uint32{}, passes: map[*chain]int32{}, bodies: map[MethodID]*body{},
 		hitIDs: map[string]bool{}, onStack: map[MethodID]int{}, stopping: map[uint32]bool{}, guardSets: map[uint32]uint32{}, started: map[string]int{},
 	}
 	return r
@@ -827,13 +829,13 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 	case op >= dex.OpAput && op <= dex.OpAputShort:
 		r.arrayPut(cur, reg(in.B), reg(in.C), reg(in.A))
 	case op >= dex.OpIget && op <= dex.OpIgetShort:
-		v := r.fieldGet(cur, reg(in.B), d.fieldSym(in.Index), r.typeOfField(d, in.Index))
+		v := r.fieldGet(cur, reg(in.B), r.keyOf(d.fieldSym(in.Index)), r.typeOfField(d, in.Index))
 		if v.taint != 0 && r.p.syms.text[d.fieldSym(in.Index)] == "signatures:[Landroid/content/pm/Signature;" && r.guardsIn(v.taint) != 0 {
 			v.taint = r.labelSets.union(v.taint, r.mark("signature", "", "the caller's signature", true, r.at(f, pc)))
 		}
 		set(v)
 	case op >= dex.OpIput && op <= dex.OpIputShort:
-		r.fieldPut(cur, reg(in.B), uint32(d.fieldSym(in.Index)), reg(in.A))
+		r.fieldPut(cur, reg(in.B), r.keyOf(d.fieldSym(in.Index)), reg(in.A))
 	case op >= dex.OpSget && op <= dex.OpSgetShort:
 		set(r.staticGet(f, cur, d, in.Index, pc))
 	case op >= dex.OpSput && op <= dex.OpSputShort:
@@ -842,7 +844,7 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 		return r.invoke(f, cur, &in)
 	case op.IndexKind() == dex.IndexQuickField:
 		if op.SetsA() {
-			set(r.fieldGet(cur, reg(in.B), Sym(quickField|in.Index), 0))
+			set(r.fieldGet(cur, reg(in.B), quickField|in.Index, 0))
 		} else {
 			r.fieldPut(cur, reg(in.B), quickField|in.Index, reg(in.A))
 		}
@@ -854,6 +856,17 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 	return next()
 }
 
+// keyOf returns the key of a field. It numbers them in the order in which the run meets them: what else is on the phone
+// must not change the order in which heaps are joined.
+func (r *run) keyOf(field Sym) uint32 {
+	k, ok := r.fieldKeys[field]
+	if !ok {
+		k = uint32(len(r.fieldKeys))
+		r.fieldKeys[field] = k
+	}
+	return k
+}
+
 func (d *dexFile) fieldSym(i uint32) Sym {
 	if i < uint32(len(d.fields)) {
 		return d.fields[i]
@@ -863,8 +876,7 @@ func (d *dexFile) fieldSym(i uint32) Sym {
 
 func (r *run) typeOfField(d *dexFile, i uint32) Sym { return d.typeSym(d.Field(i).Type) }
 
-// The keys of what an object holds besides its fields. A field's key is its Sym, which stays below
-// quickField; no phone has two hundred million names.
+// The keys of what an object holds besides its fields, which are numbered from 0 and stay below quickField.
 const (
 	quickField = 1 << 28    // field known only by its offset
 	keyText    = 2 << 28    // entry of a map, bundle or intent: id of the key's text
@@ -1042,14 +1054,14 @@ func (r *run) write(cur *local, o, field uint32, v value, strong bool) {
 	cur.heap = cur.heap.set(k, v)
 }
 
-func (r *run) fieldGet(cur *local, obj value, field Sym, typ Sym) value {
+func (r *run) fieldGet(cur *local, obj value, field uint32, typ Sym) value {
 	os := r.objectsOf(obj)
 	if len(os) == 0 {
 		return value{taint: obj.taint, typ: typ}
 	}
 	var out value
 	for i, o := range os {
-		v, ok := cur.heap.get(fieldKey(o, uint32(field)))
+		v, ok := cur.heap.get(fieldKey(o, field))
 		if !ok {
 			if r.objects[o].incoming != "" || r.objects[o].cid == 0 {
 				v = value{typ: typ, taint: r.objects[o].label}
@@ -1125,7 +1137,7 @@ func (r *run) staticGet(f *frame, cur *local, d *dexFile, field, pc uint32) valu
 	c := r.p.find(d.space, d.typeSym(fid.Class))
 	for k := c; k != 0; k = r.p.classes[k].super {
 		r.initClass(d.space, cur, r.p.classes[k].name, r.at(f, pc))
-		if v, ok := cur.heap.get(fieldKey(r.static(k), uint32(d.fieldSym(field)))); ok {
+		if v, ok := cur.heap.get(fieldKey(r.static(k), r.keyOf(d.fieldSym(field)))); ok {
 			return v
 		}
 	}
@@ -1151,7 +1163,7 @@ func (r *run) staticPut(f *frame, cur *local, d *dexFile, field uint32, v value,
 		return
 	}
 	r.initClass(d.space, cur, r.p.classes[c].name, r.at(f, pc))
-	cur.heap = cur.heap.set(fieldKey(r.static(c), uint32(d.fieldSym(field))), v)
+	cur.heap = cur.heap.set(fieldKey(r.static(c), r.keyOf(d.fieldSym(field))), v)
 }
 
 // initClass runs a class's initialiser the first time a path needs it.
@@ -1173,7 +1185,7 @@ func (r *run) initClass(sp int, cur *local, name Sym, up *chain) {
 		if vals, err := d.StaticValues(def); err == nil && d.ClassData(def, &data) == nil {
 			for i, v := range vals[:min(len(vals), len(data.StaticFields))] {
 				if x, ok := r.constant(d, v); ok {
-					cur.heap = cur.heap.set(fieldKey(s, uint32(d.fieldSym(data.StaticFields[i].Field))), x)
+					cur.heap = cur.heap.set(fieldKey(s, r.keyOf(d.fieldSym(data.StaticFields[i].Field))), x)
 				}
 			}
 		}

@@ -684,7 +684,8 @@ func (r *run) stored(s *site, fact *knowledge.Fact, at *chain) value {
 	}
 	key, _ := r.isText(r.content(s.cur, s.arg(k)))
 	if fact.Class == "Landroid/os/SystemProperties;" && key != "" {
-		if v, ok := r.p.property(key); ok {
+		r.asks(askProperty, key)
+		if v, ok := r.p.Phone.Property(key); ok {
 			switch {
 			case strings.HasSuffix(s.proto, ")Z"):
 				return intVal(b2i(v == "1" || v == "y" || v == "yes" || v == "on" || v == "true"))

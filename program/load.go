@@ -408,7 +408,10 @@ func (p *Program) link() {
 		}
 	}
 
-	type unresolved struct{ class, sel Sym }
+	type unresolved struct {
+		class, sel Sym
+		carried    bool // the app has the class, and it stands for the platform's: in another app it may not be known at all
+	}
 	missing := make([][]unresolved, len(p.dexes))
 	parallel(len(p.dexes), func(i int) {
 		d := &p.dexes[i]
@@ -419,7 +422,8 @@ func (p *Program) link() {
 			m, ext := p.resolve(d.space, c, d.sels[k])
 			d.targets[k].method = m
 			if m == 0 {
-				missing[i][k] = unresolved{ext, d.sels[k]}
+				id := p.find(d.space, ext)
+				missing[i][k] = unresolved{ext, d.sels[k], id != 0 && p.classes[id].carried}
 			}
 		}
 	})
@@ -458,6 +462,19 @@ func (p *Program) find(sp int, name Sym) ClassID {
 		}
 	}
 	return 0
+}
+
+// methodsOf returns the methods of a class in the order of its file. That of methods changes with what else is on the phone.
+func (p *Program) methodsOf(c ClassID) []MethodID {
+	r := p.classes[c].methods
+	ids := make([]MethodID, 0, r[1]-r[0])
+	for m := r[0]; m < r[1]; m++ {
+		ids = append(ids, m)
+	}
+	slices.SortFunc(ids, func(a, b MethodID) int {
+		return cmp.Or(cmp.Compare(p.methods[a].idx, p.methods[b].idx), cmp.Compare(a, b))
+	})
+	return ids
 }
 
 // own returns the method that class c itself declares with selector sel, or 0.

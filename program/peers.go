@@ -62,9 +62,11 @@ func (r *run) startElsewhere(s *site, names, actions []string, kind string, inte
 	from := r.p.spaces[r.space].pkg
 	var list []*phone.Component
 	for _, n := range names {
+		r.asks(askDoorsByName, n)
 		list = append(list, r.p.doors.byName[n]...)
 	}
 	for _, a := range actions {
+		r.asks(askDoorsByAction, a)
 		list = append(list, r.p.doors.byAction[a]...)
 	}
 	for _, c := range list {
@@ -271,10 +273,26 @@ func (r *run) passing(guards uint32, m MethodID, pc uint32) uint32 {
 func (r *run) callerIn(set uint32) *phone.Package {
 	for _, l := range r.labelSets.items[set] {
 		if lab := &r.labels[l]; lab.kind == "identity" && lab.key != "" {
-			return r.p.Phone.Package(lab.key)
+			return r.packageOf(lab.key)
 		}
 	}
 	return nil
+}
+
+func (r *run) packageOf(name string) *phone.Package {
+	r.asks(askPackage, name)
+	return r.p.Phone.Package(name)
+}
+
+// sharing returns the names of the packages that run under the uid of k, itself among them, sorted.
+func (p *Program) sharing(k *phone.Package) (names []string) {
+	for _, x := range p.Phone.Packages {
+		if x == k || k.SharedUID != "" && x.SharedUID == k.SharedUID && !x.Dormant {
+			names = append(names, x.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // peerModels are the platform's answers about apps that are known.
@@ -285,16 +303,11 @@ func peerModels(on, start func(class, names string, f func(*run, *site) value)) 
 		if k == nil {
 			return r.general(s)
 		}
-		var names []string
-		for _, x := range r.p.Phone.Packages {
-			if x == k || k.SharedUID != "" && x.SharedUID == k.SharedUID && !x.Dormant {
-				names = append(names, x.Name)
-			}
-		}
+		r.asks(askUID, k.Name)
+		names := r.p.sharing(k)
 		if len(names) > 8 { // too many to follow one by one
 			return r.general(s)
 		}
-		slices.Sort(names)
 		v := r.made(s.cur, r.at(s.f, s.in.PC), -2, r.p.syms.ids["[Ljava/lang/String;"], 0, true)
 		o := r.objectsOf(v)[0]
 		for i, n := range names {
@@ -320,7 +333,7 @@ func peerModels(on, start func(class, names string, f func(*run, *site) value)) 
 		if !ok {
 			return r.general(s)
 		}
-		k := r.p.Phone.Package(name)
+		k := r.packageOf(name)
 		if k == nil || len(k.Signature.Certificates) == 0 {
 			return r.general(s)
 		}

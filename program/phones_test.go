@@ -196,7 +196,7 @@ func TestPhones(t *testing.T) {
 	for _, p := range textPhones(t) {
 		t.Run(p.name, func(t *testing.T) {
 			ph := p.open(t)
-			pr := program.Build(context.Background(), ph, nil)
+			pr := program.Build(context.Background(), ph, "", nil)
 			for _, g := range pr.Gaps() {
 				t.Error("gap:", g)
 			}
@@ -214,7 +214,7 @@ func TestPhones(t *testing.T) {
 			defer runtime.GOMAXPROCS(procs)
 			for _, n := range []int{1, 4} {
 				runtime.GOMAXPROCS(n)
-				if again := tell(paths(program.Build(context.Background(), ph, nil))); again != first {
+				if again := tell(paths(program.Build(context.Background(), ph, "", nil))); again != first {
 					t.Errorf("with %d threads:\n%s\nand before:\n%s", n, again, first)
 				}
 			}

@@ -52,6 +52,12 @@
 // An intent that the outsider made is told from one that the app made: started, it counts as an effect of its own
 // (redirect.go). So are messages to all apps from those to one (broadcast.go).
 //
+// # The second look
+//
+// What following an app gave is kept on the disk (cache.go), with the questions that were asked of the rest of the phone (asks). A run
+// that asks the phone something new must note it, or an entry may outlive its reasons. Numbers that depend on what else
+// is on the phone (Sym, ClassID) must not decide the order of anything a run does.
+//
 // # What is not
 //
 // Native code, of which is known only that what it is given may come out; code that native code changes; what
@@ -102,6 +108,9 @@ type Program struct {
 	told      []Sending
 	doors     doors
 	gaps      []evidence.Gap
+	// Where there is a cache:
+	contents *contents
+	asked    []map[question]bool // by space: of the phone, on the way
 }
 
 // A Site is a place in code.
@@ -137,8 +146,9 @@ var wellKnown = strings.Fields(`run:()V call:()Ljava/lang/Object; [C [B [Ljava/l
 	onServiceConnected:(Landroid/content/ComponentName;Landroid/os/IBinder;)V onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z
 	onFinish:()V signatures:[Landroid/content/pm/Signature; packageName:Ljava/lang/String; Landroid/content/pm/PackageInfo; Landroid/content/pm/Signature; [Landroid/content/pm/Signature; onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V onActivityResult:(IILandroid/content/Intent;)V Landroid/content/SharedPreferences; Landroid/view/View; Landroid/app/PendingIntent; Landroid/content/Context;`)
 
-// Build reads all code of ph and finds the paths from its ways in to effects.
-func Build(ctx context.Context, ph *phone.Phone, progress func(evidence.Progress)) *Program {
+// Build reads all code of ph and finds the paths from its ways in to effects. folder is where what was
+// worked out of each app is kept for the next time (cache.go); "" is nowhere.
+func Build(ctx context.Context, ph *phone.Phone, folder string, progress func(evidence.Progress)) *Program {
 	if progress == nil {
 		progress = func(evidence.Progress) {}
 	}
@@ -147,7 +157,7 @@ func Build(ctx context.Context, ph *phone.Phone, progress func(evidence.Progress
 	p.load(ph)
 	p.scan()
 	p.relevance()
-	p.interpretAll(ctx, progress)
+	p.interpretAll(ctx, openCache(folder), progress)
 	return p
 }
 
@@ -157,47 +167,49 @@ func (p *Program) Paths() []Path { return p.paths }
 // Gaps returns what of the code could not be read or followed.
 func (p *Program) Gaps() []evidence.Gap { return p.gaps }
 
-// property returns the value of a system property that the phone's files set.
-func (p *Program) property(name string) (string, bool) { return p.Phone.Property(name) }
-
 // interpretAll runs every way in, on all cores. Each app is one job, so that the order within it is fixed
 // and what is found does not depend on the number of cores.
-func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progress)) {
-	type result struct {
-		paths   []Path
-		remote  []Path
-		sent    []Sending
-		gaps    []evidence.Gap
-		unknown int
-	}
+func (p *Program) interpretAll(ctx context.Context, cache *cache, progress func(evidence.Progress)) {
 	p.findDoors()
-	results := make([]result, len(p.spaces))
+	if cache != nil {
+		p.contents, p.asked = contentsOf(p.Phone), make([]map[question]bool, len(p.spaces))
+	}
+	results := make([]*followed, len(p.spaces))
 	var mu sync.Mutex
-	done := 0
+	done, kept := 0, false
 	parallel(len(p.spaces), func(i int) {
-		if p.spaces[i].pkg == nil || ctx.Err() != nil {
+		pkg := p.spaces[i].pkg
+		if pkg == nil || ctx.Err() != nil {
 			return
 		}
-		res := &results[i]
-		res.paths, res.gaps, res.unknown = p.interpretPackage(i)
-		if remote, sent, cut := p.driveAlone(i); true {
-			res.remote, res.sent = remote, sent
-			if cut > 0 {
-				res.gaps = append(res.gaps, evidence.Gap{At: p.spaces[i].pkg.Manifest, Reason: evidence.TooLarge,
-					Detail: fmt.Sprintf("%d components of %s were not followed to the end, as they run by themselves: more than %d steps", cut, p.spaces[i].pkg.Name, maxFar)})
+		known := false
+		if cache != nil {
+			results[i], known = cache.load(p, i)
+		}
+		if !known {
+			results[i] = p.follow(i)
+			if cache != nil {
+				cache.keep(p, i, results[i])
 			}
 		}
 		mu.Lock()
+		defer mu.Unlock()
+		kept = kept || !known
 		done++
-		progress(evidence.Progress{Stage: "following ways in", Item: p.spaces[i].pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
-		mu.Unlock()
+		progress(evidence.Progress{Stage: "following ways in", Item: pkg.Name, Done: int64(done), Total: int64(len(p.ofPackage))})
 	})
+	if cache != nil && kept {
+		cache.trim()
+	}
 	for _, r := range results {
-		p.paths = append(p.paths, r.paths...)
-		p.remote = append(p.remote, r.remote...)
-		p.sent = append(p.sent, r.sent...)
-		p.gaps = append(p.gaps, r.gaps...)
-		p.Stats.Unknown += r.unknown
+		if r == nil {
+			continue
+		}
+		p.paths = append(p.paths, r.Paths...)
+		p.remote = append(p.remote, r.Remote...)
+		p.sent = append(p.sent, r.Sent...)
+		p.gaps = append(p.gaps, r.Gaps...)
+		p.Stats.Unknown += r.Unknown
 	}
 	inOrder := func(a, b Path) int {
 		return cmp.Or(cmp.Compare(a.Entry.Package.Name, b.Entry.Package.Name), cmp.Compare(a.Entry.What, b.Entry.What),
@@ -212,6 +224,23 @@ func (p *Program) interpretAll(ctx context.Context, progress func(evidence.Progr
 	// What the outsider's own intents do, and what goes to the phone's apps only, is asked for apart.
 	p.told, p.sent = apart(p.sent, func(x Sending) bool { return x.Over.Rank == "apps" })
 	p.redirects, p.paths = apart(p.paths, func(x Path) bool { return x.Effect.Redirects })
+}
+
+// follow runs every way into an app, and what it does by itself.
+func (p *Program) follow(sp int) *followed {
+	f := new(followed)
+	if p.asked != nil {
+		p.asked[sp] = map[question]bool{}
+	}
+	f.Paths, f.Gaps, f.Unknown = p.interpretPackage(sp)
+	cut := 0
+	f.Remote, f.Sent, cut = p.driveAlone(sp)
+	if cut > 0 {
+		pkg := p.spaces[sp].pkg
+		f.Gaps = append(f.Gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.TooLarge,
+			Detail: fmt.Sprintf("%d components of %s were not followed to the end, as they run by themselves: more than %d steps", cut, pkg.Name, maxFar)})
+	}
+	return f
 }
 
 // apart divides a list into what is so and what is not, in the same order.

@@ -39,7 +39,7 @@ func TestFlows(t *testing.T) {
 			t.Errorf("%s: gap: %v", p.name, g)
 		}
 		all += len(flows)
-		pr := program.Build(context.Background(), ph, nil) // numbers its methods as Flows did
+		pr := program.Build(context.Background(), ph, "", nil) // numbers its methods as Flows did
 		pos := p.positions(t)
 		var lines []int
 		for i := range flows {
@@ -73,7 +73,7 @@ func TestRealPhones(t *testing.T) {
 				t.Skip("the phone is not here:", err)
 			}
 			ph := openPhone(t, file)
-			pr := program.Build(context.Background(), ph, nil)
+			pr := program.Build(context.Background(), ph, "", nil)
 			for _, g := range pr.Gaps() {
 				if strings.Contains(g.Detail, "please report it") {
 					t.Error(g)
@@ -97,7 +97,7 @@ func TestRealPhones(t *testing.T) {
 				if len(pr.Remote()) == 0 || len(pr.Sent()) == 0 {
 					t.Error("nothing is found of what runs by itself")
 				}
-				if again := program.Build(context.Background(), ph, nil); tell(again.Paths()) != tell(pr.Paths()) || tell(again.Remote()) != tell(pr.Remote()) {
+				if again := program.Build(context.Background(), ph, "", nil); tell(again.Paths()) != tell(pr.Paths()) || tell(again.Remote()) != tell(pr.Remote()) {
 					t.Error("the second time something else is found")
 				}
 			}
@@ -112,7 +112,7 @@ func TestReplay(t *testing.T) {
 		if p.name != "services" && p.name != "binder" {
 			continue
 		}
-		pr := program.Build(context.Background(), p.open(t), nil)
+		pr := program.Build(context.Background(), p.open(t), "", nil)
 		for _, x := range pr.Paths() {
 			good := x.Steps
 			if e := program.Replay(pr, &x); len(e) != 0 {

@@ -170,7 +170,7 @@ func (p *textPhone) run(c *check.Check, dir string, a *txtar.Archive, r *renamer
 	defer ev.Close()
 	ph := phone.Build(ctx, ev, nil)
 	publish(ph)
-	pr := program.Build(ctx, ph, nil)
+	pr := program.Build(ctx, ph, "", nil)
 	once := func() (fs []check.Finding, lines []string) {
 		if e := c.Run(check.NewPass(ctx, c, ph, pr, func(f check.Finding) { fs = append(fs, f) })); e != nil {
 			err = e

@@ -32,6 +32,7 @@ func runCheck(ctx context.Context, args []string) (int, error) {
 	asJSON := flags.String("json", "", "")
 	asHTML := flags.String("html", "", "")
 	asSBOM := flags.String("sbom", "", "")
+	fresh := flags.Bool("fresh", false, "")
 	inputs, err := parse(flags, args)
 	if err != nil {
 		return 0, err
@@ -50,7 +51,7 @@ func runCheck(ctx context.Context, args []string) (int, error) {
 
 	bar := newBar()
 	defer bar.end()
-	res, err := open(ctx, inputs, bar)
+	res, err := open(ctx, inputs, *fresh, bar)
 	if err != nil {
 		return 0, err
 	}
@@ -78,11 +79,11 @@ func runCheck(ctx context.Context, args []string) (int, error) {
 	return exitCode(r), nil
 }
 
-// scan reads the inputs and returns the report.
+// scan reads the inputs afresh and returns the report.
 func scan(ctx context.Context, inputs []string) (*report.Report, error) {
 	bar := newBar()
 	defer bar.end()
-	res, err := open(ctx, inputs, bar)
+	res, err := open(ctx, inputs, true, bar)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +92,13 @@ func scan(ctx context.Context, inputs []string) (*report.Report, error) {
 	return reportOf(ctx, res)
 }
 
-// open reads the inputs. What goes wrong is told in the user's words.
-func open(ctx context.Context, inputs []string, bar *bar) (*gifthorse.Result, error) {
-	res, err := gifthorse.Scan(ctx, inputs, bar.show)
+// open reads the inputs, afresh or with what earlier checks kept of the same apps. What goes wrong is told in the user's words.
+func open(ctx context.Context, inputs []string, fresh bool, bar *bar) (*gifthorse.Result, error) {
+	cache := ""
+	if dir, err := os.UserCacheDir(); err == nil && !fresh {
+		cache = filepath.Join(dir, "gifthorse")
+	}
+	res, err := gifthorse.Scan(ctx, inputs, cache, bar.show)
 	if err != nil {
 		if _, ok := errors.AsType[*fs.PathError](err); !ok && ctx.Err() == nil {
 			err = &failure{err.Error(), "give a folder, an archive, an update package or an app that holds files of a phone", exitFailed}

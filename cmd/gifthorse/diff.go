@@ -14,6 +14,7 @@ func runDiff(ctx context.Context, args []string) (int, error) {
 	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
 	asJSON := flags.String("json", "", "")
 	asHTML := flags.String("html", "", "")
+	fresh := flags.Bool("fresh", false, "")
 	inputs, err := parse(flags, args)
 	if err != nil {
 		return 0, err
@@ -32,7 +33,7 @@ func runDiff(ctx context.Context, args []string) (int, error) {
 	}
 	defer out.discard()
 
-	d, err := compare(ctx, inputs[0], inputs[1])
+	d, err := compare(ctx, inputs[0], inputs[1], *fresh)
 	if err != nil {
 		return 0, err
 	}
@@ -51,12 +52,12 @@ func runDiff(ctx context.Context, args []string) (int, error) {
 }
 
 // compare reads two phones, one after the other, and says what differs.
-func compare(ctx context.Context, a, b string) (*report.Diff, error) {
+func compare(ctx context.Context, a, b string, fresh bool) (*report.Diff, error) {
 	bar := newBar()
 	defer bar.end()
 	var results [2]*gifthorse.Result
 	for i, in := range []string{a, b} {
-		res, err := open(ctx, []string{in}, bar)
+		res, err := open(ctx, []string{in}, fresh, bar)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,7 @@
 // Gifthorse reads what somebody has of a phone and answers whether it is the phone it says it is, whether there is a
 // backdoor, how the communication security is, and whom it reports to; each with evidence that others can check.
 //
-//	gifthorse check [--json FILE] [--html FILE] [--sbom FILE] INPUT...   read a phone and print the report
+//	gifthorse check [--json FILE] [--html FILE] [--sbom FILE] [--fresh] INPUT...   read a phone and print the report
 //	gifthorse diff [--json FILE] [--html FILE] A B         what differs between two phones, builds or days
 //	gifthorse explain [CHECK]                              what a check looks for, and what it cannot see
 //	gifthorse explain REPORT#ID INPUT...                   one finding of a report, step by step, in the input itself
@@ -14,7 +14,9 @@
 // content and not by its name. Several inputs are parts of one phone. A FILE that is "-" is standard output.
 // Flags may stand before and after the inputs; after "--" everything is an input.
 //
-// Nothing goes over the network, nothing found is run, and nothing is written but what was asked for.
+// Nothing goes over the network, nothing found is run, and nothing is written but what was asked for, and what check and diff keep
+// of each app's code in the user's cache folder (gifthorse in it), so that a phone checked again, or its next build, costs only
+// what changed. What is found is the same with it. --fresh neither reads nor writes it; nor does verify.
 //
 // # Exit codes
 //
@@ -51,6 +53,7 @@ const usage = `gifthorse checks a phone for unguarded ways in, with evidence.
 
   gifthorse check [--json FILE] [--html FILE] INPUT...   read a phone and print the report
   gifthorse check --sbom FILE INPUT...                   also list all it holds, as CycloneDX 1.6
+  gifthorse check --fresh INPUT...                       use and leave nothing in the cache of earlier checks
   gifthorse diff [--json FILE] [--html FILE] A B         what differs between two phones, builds or days
   gifthorse explain [CHECK]                              what a check looks for, and what it cannot see
   gifthorse explain REPORT#ID INPUT...                   one finding of a report, step by step
