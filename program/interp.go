@@ -33,8 +33,9 @@ type run struct {
 	labelSets, objSets, condSets *interner
 	altLists                     [][]alternative
 	altIDs                       map[string]uint32
-	room                         []alternative // of join
-	key                          []byte        // of internAlts
+	room, merged                 []alternative // of join
+	spare                        spare
+	key                          []byte // of internAlts
 	statics                      map[ClassID]uint32
 	fieldKeys                    map[Sym]uint32
 	externs                      map[uint64]*extern
@@ -217,6 +218,7 @@ type body struct {
 	leader []bool // by pc
 	tries  []tryRange
 	quick  map[uint32]dex.Insn // by pc: quickened instructions as they were
+	live   map[uint32][]uint64 // by pc: see forget
 }
 
 type tryRange struct {
@@ -293,22 +295,71 @@ type local struct {
 	res  value // of the last call
 	exc  value
 	state
+	visits int // of the block that begins with it
 }
 
-func (l *local) clone() *local {
-	c := *l
-	c.regs = slices.Clone(l.regs)
-	return &c
+// A spare keeps what calls are done with, for the next ones: locals by how many registers they have, and frames.
+type spare struct {
+	locals [64][]*local
+	frames []*frame
+}
+
+// local returns one with n registers, of which nothing is known.
+func (s *spare) local(n int) *local {
+	if n < len(s.locals) {
+		if list := s.locals[n]; len(list) > 0 {
+			l := list[len(list)-1]
+			s.locals[n] = list[:len(list)-1]
+			clear(l.regs)
+			*l = local{regs: l.regs}
+			return l
+		}
+	}
+	return &local{regs: make([]value, n)}
+}
+
+func (s *spare) clone(l *local) *local {
+	c := s.local(len(l.regs))
+	copy(c.regs, l.regs)
+	c.res, c.exc, c.state = l.res, l.exc, l.state
+	return c
+}
+
+// done takes back a local that nothing refers to any more.
+func (s *spare) done(l *local) {
+	if n := len(l.regs); n < len(s.locals) {
+		s.locals[n] = append(s.locals[n], l)
+	}
+}
+
+func (s *spare) frame() *frame {
+	if n := len(s.frames); n > 0 {
+		f := s.frames[n-1]
+		s.frames = s.frames[:n-1]
+		return f
+	}
+	return &frame{in: map[uint32]*local{}}
+}
+
+// left takes back a frame whose call has ended, with the locals in it.
+func (s *spare) left(f *frame) {
+	for _, l := range f.in {
+		s.done(l)
+	}
+	clear(f.in)
+	*f = frame{in: f.in, work: f.work[:0]}
+	s.frames = append(s.frames, f)
 }
 
 type frame struct {
 	m      MethodID
 	b      *body
 	up     *chain
-	chain  *chain // of the instruction being executed
-	in     map[uint32]*local
-	seen   map[uint32]int
-	work   []uint32 // sorted
+	chain  *chain            // of the instruction being executed
+	insn   dex.Insn          // being executed
+	site   site              // if that is a call of the platform
+	in     map[uint32]*local // by the block's first pc
+	work   []uint32          // sorted
 	ret    value
 	out    state
 	did    bool // it returns
@@ -359,8 +410,11 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 	r.onStack[m]++
 	defer func() { r.depth--; r.onStack[m]-- }()
 
-	f := &frame{m: m, b: b, up: up}
-	cur := &local{regs: make([]value, b.code.Registers), state: st}
+	f := r.spare.frame()
+	defer r.spare.left(f)
+	f.m, f.b, f.up = m, b, up
+	cur := r.spare.local(int(b.code.Registers))
+	cur.state = st
 	place(r.p, m, b, args, cur.regs)
 	r.interpret(f, cur)
 	if lifted { // what that took is not the aside's
@@ -448,6 +502,7 @@ func (r *run) interpret(f *frame, cur *local) {
 		switch len(nexts) {
 		case 0:
 			linear = false
+			r.spare.done(cur)
 		case 1:
 			pc, cur = nexts[0].pc, nexts[0].l
 		default:
@@ -463,7 +518,7 @@ func (r *run) interpret(f *frame, cur *local) {
 	for len(f.work) > 0 && !r.cut {
 		pc := f.work[0]
 		f.work = f.work[1:]
-		cur := f.in[pc].clone()
+		cur := r.spare.clone(f.in[pc])
 		for first := true; ; first = false {
 			if !first && pc < uint32(len(f.b.leader)) && f.b.leader[pc] {
 				r.enter(f, pc, cur)
@@ -471,6 +526,9 @@ func (r *run) interpret(f *frame, cur *local) {
 			}
 			nexts := r.step(f, cur, pc)
 			if len(nexts) != 1 {
+				if len(nexts) == 0 {
+					r.spare.done(cur)
+				}
 				for _, e := range nexts {
 					r.enter(f, e.pc, e.l)
 				}
@@ -486,21 +544,20 @@ type edge struct {
 	l  *local
 }
 
-// enter joins l into the state at pc and queues the block if that changed.
+// enter joins l into the state at pc and queues the block if that changed. It takes l over.
 func (r *run) enter(f *frame, pc uint32, l *local) {
-	if f.in == nil {
-		f.in = map[uint32]*local{}
-		f.seen = map[uint32]int{}
-	}
+	f.b.forget(l, pc)
 	old := f.in[pc]
 	if old == nil {
-		f.in[pc] = l.clone()
+		f.in[pc], old = l, l
 	} else {
-		if f.seen[pc] > maxVisits || !r.joinLocal(old, l) {
+		changed := old.visits <= maxVisits && r.joinLocal(old, l)
+		r.spare.done(l)
+		if !changed {
 			return
 		}
 	}
-	f.seen[pc]++
+	old.visits++
 	if i, ok := slices.BinarySearch(f.work, pc); !ok {
 		f.work = slices.Insert(f.work, i, pc)
 	}
@@ -575,7 +632,7 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 		return value{typ: typ, taint: taint, test: t}
 	}
 	r.room = r.appendAlternatives(r.appendAlternatives(r.room[:0], a, ca), b, cb)
-	out := make([]alternative, 0, len(r.room))
+	out := r.merged[:0]
 	for _, x := range r.room {
 		i := slices.IndexFunc(out, func(y alternative) bool { return y.kind == x.kind && y.n == x.n })
 		if i < 0 {
@@ -585,6 +642,7 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 		out[i].conds = r.condSets.intersect(out[i].conds, x.conds)
 		out[i].taint = r.labelSets.union(out[i].taint, x.taint)
 	}
+	r.merged = out
 	v := value{typ: typ, taint: taint, test: t}
 	if len(out) <= maxAlts && !counting(out) {
 		v.alts = r.internAlts(out)
@@ -657,7 +715,7 @@ func (r *run) internAlts(list []alternative) uint32 {
 		return id
 	}
 	id := uint32(len(r.altLists))
-	r.altLists = append(r.altLists, list)
+	r.altLists = append(r.altLists, slices.Clone(list))
 	r.altIDs[string(k)] = id
 	return id
 }
@@ -708,7 +766,8 @@ func (r *run) chainOf(m MethodID, pc uint32, what string, up *chain) *chain {
 	if x, ok := r.chains[c]; ok {
 		return x
 	}
-	x := &c
+	x := new(chain)
+	*x = c
 	r.chains[c] = x
 	return x
 }
@@ -721,12 +780,12 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 		r.cut = true
 		return nil
 	}
-	var in dex.Insn
+	in := &f.insn
 	if pc >= f.b.code.Units() || in.Decode(f.b.code.Insns, pc) != nil {
 		return nil
 	}
 	if q, ok := f.b.quick[pc]; ok {
-		in = q
+		*in = q
 	}
 	next := func() []edge { return f.to(in.Next, cur) }
 	reg := func(n uint32) value {
@@ -813,17 +872,17 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 		}
 		cur.res = a
 	case op == dex.OpFillArrayData:
-		r.fill(cur, reg(in.A), &in, f.b.code.Insns)
+		r.fill(cur, reg(in.A), in, f.b.code.Insns)
 	case op == dex.OpThrow:
 		return r.raise(f, cur, pc, reg(in.A))
 	case op == dex.OpGoto || op == dex.OpGoto16 || op == dex.OpGoto32:
 		return f.to(in.Target, cur)
 	case op.IsSwitch():
-		return r.branchSwitch(f, cur, &in, reg(in.A))
+		return r.branchSwitch(f, cur, in, reg(in.A))
 	case op >= dex.OpIfEq && op <= dex.OpIfLe:
-		return r.branch(f, cur, &in, op-dex.OpIfEq, reg(in.A), reg(in.B), in.A)
+		return r.branch(f, cur, in, op-dex.OpIfEq, reg(in.A), reg(in.B), in.A)
 	case op >= dex.OpIfEqz && op <= dex.OpIfLez:
-		return r.branch(f, cur, &in, op-dex.OpIfEqz, reg(in.A), intVal(0), in.A)
+		return r.branch(f, cur, in, op-dex.OpIfEqz, reg(in.A), intVal(0), in.A)
 	case op >= dex.OpAget && op <= dex.OpAgetShort:
 		set(r.arrayGet(cur, reg(in.B), reg(in.C)))
 	case op >= dex.OpAput && op <= dex.OpAputShort:
@@ -841,7 +900,7 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 	case op >= dex.OpSput && op <= dex.OpSputShort:
 		r.staticPut(f, cur, d, in.Index, reg(in.A), pc)
 	case op.IsInvoke():
-		return r.invoke(f, cur, &in)
+		return r.invoke(f, cur, in)
 	case op.IndexKind() == dex.IndexQuickField:
 		if op.SetsA() {
 			set(r.fieldGet(cur, reg(in.B), quickField|in.Index, 0))
@@ -850,7 +909,7 @@ func (r *run) step(f *frame, cur *local, pc uint32) []edge {
 		}
 	default:
 		if op.SetsA() {
-			set(arithmetic(r, &in, reg))
+			set(arithmetic(r, in, reg))
 		}
 	}
 	return next()
@@ -1237,7 +1296,7 @@ func (r *run) raise(f *frame, cur *local, pc uint32, exc value) []edge {
 			k := r.catches(exc, t.types[i])
 			if k != never && !seen[h] {
 				seen[h] = true
-				l := cur.clone()
+				l := r.spare.clone(cur)
 				l.exc = exc
 				out = append(out, edge{h, l})
 			}
@@ -1276,7 +1335,7 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 			return f.to(in.Next, cur)
 		}
 	}
-	other := cur.clone()
+	other := r.spare.clone(cur)
 	taken, not := edge{in.Target, other}, edge{in.Next, cur}
 	if a.kind == number && b.kind != number { // constant on the right
 		a, b, ra = b, a, in.B
@@ -1417,7 +1476,7 @@ func (r *run) branchSwitch(f *frame, cur *local, in *dex.Insn, v value) []edge {
 						break
 					}
 				}
-				l := cur.clone()
+				l := r.spare.clone(cur)
 				l.conds = r.condSets.union(l.conds, a.conds)
 				out = append(out, edge{to, l})
 			}
@@ -1429,7 +1488,7 @@ func (r *run) branchSwitch(f *frame, cur *local, in *dex.Insn, v value) []edge {
 		if v.kind == below && (k < 0 || int64(k) >= v.n) {
 			continue
 		}
-		l := cur.clone()
+		l := r.spare.clone(cur)
 		if v.taint != 0 {
 			q := r.ask(test{op: "is", left: v.taint, right: strconv.FormatInt(int64(k), 10), method: f.m, pc: in.PC, yes: 1})
 			l.conds = r.condSets.add(l.conds, condOf(q, true))

@@ -135,13 +135,14 @@ func (r *run) invoke(f *frame, cur *local, in *dex.Insn) []edge {
 
 	}
 	if ext != nil || len(targets) == 0 {
-		s := &site{f: f, cur: cur, in: in, args: args, ext: ext, sp: d.space, class: wrote, wrote: wrote, inst: !static}
+		s := &f.site
+		*s = site{f: f, cur: cur, in: in, args: args, ext: ext, sp: d.space, class: wrote, wrote: wrote, inst: !static}
 		s.name, s.proto = cutSel(r.p.syms.text[sel])
 		if extClass != 0 {
 			s.class = extClass
 		}
 		v := r.external(s)
-		thrown.add(r, externThrows(r, s))
+		thrown.may |= externThrows(r, s)
 		if did {
 			o := local{res: v, state: cur.state}
 			r.joinLocal(&out, &o)
@@ -240,7 +241,7 @@ func (r *run) withHandlers(f *frame, cur *local, in *dex.Insn, before state, did
 			if need := vmThrows[r.p.syms.text[tr.types[i]]]; need != 0 && (t.may|tr.may)&need == 0 && (known == never || !t.did || caught) {
 				continue
 			}
-			l := cur.clone()
+			l := r.spare.clone(cur)
 			l.heap = r.joinHeap(before.heap, cur.heap, r.plain)
 			l.conds = before.conds
 			l.exc = value{typ: tr.types[i]}
@@ -316,11 +317,11 @@ func insnThrows(op dex.Op) uint8 {
 
 // externThrows is what of vmThrows a call of the platform can raise: an index is wrong only where there is an
 // array or a text to have it.
-func externThrows(r *run, s *site) *thrown {
+func externThrows(r *run, s *site) uint8 {
 	if strings.Contains(s.proto, "[") || strings.Contains(r.p.syms.text[s.class], "Ljava/util/") || r.p.syms.text[s.class] == "Ljava/lang/reflect/Method;" {
-		return &thrown{may: throwsAny}
+		return throwsAny
 	}
-	return &thrown{}
+	return 0
 }
 
 // How an exception and a handler's type go together.
