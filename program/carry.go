@@ -289,12 +289,12 @@ func (r *run) named(name, class string) value {
 }
 
 // field returns the key of a platform field such as Message.what.
-func (r *run) field(name, typ string) uint32 { return r.keyOf(r.p.syms.ids[name+":"+typ]) }
+func (r *run) field(name, typ string) uint32 { return r.keyOf(r.p.syms.member(name + ":" + typ)) }
 
 // callable reports whether one of v's objects has a body for a selector.
 func (r *run) callable(v value, sel string) bool {
-	id, ok := r.p.syms.ids[sel]
-	if !ok {
+	id := r.p.syms.member(sel)
+	if id == 0 {
 		return false
 	}
 	for _, o := range r.objectsOf(v) {
@@ -313,7 +313,7 @@ const keyLambda = 8<<28 + 10
 // callBack runs a method of an object that the platform calls back.
 func (r *run) callBack(s *site, obj value, sel string, args ...value) value {
 	var out value
-	id := r.p.syms.ids[sel]
+	id := r.p.syms.member(sel)
 	for _, o := range r.objectsOf(obj) {
 		var m MethodID
 		all := append([]value{r.objVal(o)}, args...)

@@ -228,7 +228,7 @@ func (r *run) create(sp int, cur *local, name Sym, up *chain) value {
 	o := r.objectsOf(v)[0]
 	r.initClass(sp, cur, name, up)
 	if c := r.objects[o].cid; c != 0 {
-		if m := r.p.own(c, r.p.syms.ids["<init>:()V"]); m != 0 {
+		if m := r.p.own(c, r.p.syms.member("<init>:()V")); m != 0 {
 			if _, st, ok := r.call(m, []value{v}, cur.state, up); ok {
 				cur.heap = st.heap
 			}
@@ -250,8 +250,8 @@ func (r *run) drive(cur *local, obj value, kind phone.Kind, intent value, up *ch
 	cid := r.objects[r.objectsOf(obj)[0]].cid
 	for _, lc := range lifecycle[kind] {
 		r.setCalled(cur, lc.returns) // a provider is called by its caller, all else by the platform
-		id, ok := r.p.syms.ids[lc.sel]
-		if !ok {
+		id := r.p.syms.member(lc.sel)
+		if id == 0 {
 			continue
 		}
 		m := r.p.dispatch(cid, id)
@@ -327,7 +327,7 @@ func (r *run) driveBinder(cur *local, b value, up *chain) {
 			}
 			continue
 		}
-		m := r.p.dispatch(c, r.p.syms.ids["onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z"])
+		m := r.p.dispatch(c, r.p.syms.member("onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z"))
 		if m == 0 || r.p.methods[m].code == 0 {
 			if strings.HasSuffix(r.p.syms.text[r.p.outside(c)], "$Stub;") {
 				r.driveStub(cur, o, up)
@@ -368,7 +368,7 @@ func (r *run) driveStub(cur *local, o uint32, up *chain) {
 func (r *run) driveHandler(cur *local, h value, up *chain) {
 	for _, o := range r.objectsOf(h) {
 		if c := r.objects[o].cid; c != 0 {
-			if m := r.p.dispatch(c, r.p.syms.ids["handleMessage:(Landroid/os/Message;)V"]); m != 0 && r.p.methods[m].code != 0 {
+			if m := r.p.dispatch(c, r.p.syms.member("handleMessage:(Landroid/os/Message;)V")); m != 0 && r.p.methods[m].code != 0 {
 				msg := r.incomingObject("Landroid/os/Message;", "the caller's message")
 				r.objects[r.objectsOf(msg)[0]].label = r.mark("message", "", "the caller's message", false, nil)
 				r.runMethod(cur, m, []value{r.objVal(o), msg}, up)
@@ -380,7 +380,7 @@ func (r *run) driveHandler(cur *local, h value, up *chain) {
 func (r *run) driveReceiver(cur *local, d dynamicReceiver, in value) {
 	for _, o := range r.objectsOf(d.obj) {
 		if c := r.objects[o].cid; c != 0 {
-			m := r.p.dispatch(c, r.p.syms.ids["onReceive:(Landroid/content/Context;Landroid/content/Intent;)V"])
+			m := r.p.dispatch(c, r.p.syms.member("onReceive:(Landroid/content/Context;Landroid/content/Intent;)V"))
 			if m != 0 && r.p.methods[m].code != 0 {
 				r.runMethod(cur, m, []value{r.objVal(o), {}, in}, d.at)
 			}
@@ -556,8 +556,8 @@ func (r *run) driveInside(cur *local, obj value, kind phone.Kind, intent value, 
 	r.fieldPut(cur, obj, keyIntent, intent)
 	cid := r.objects[r.objectsOf(obj)[0]].cid
 	for _, lc := range lifecycle[kind] {
-		id, ok := r.p.syms.ids[lc.sel]
-		if !ok || lc.returns {
+		id := r.p.syms.member(lc.sel)
+		if id == 0 || lc.returns {
 			continue
 		}
 		m := r.p.dispatch(cid, id)
@@ -730,7 +730,10 @@ func (p *Program) literal(sp int, t string) bool {
 	if knowledge.BeginsConstant(t) || strings.ContainsFunc(t, func(c rune) bool { return c >= 0x80 }) {
 		return true
 	}
-	for _, s := range append([]int{sp}, p.spaces[sp].uses...) {
+	for s := range p.spaces {
+		if !p.sees(sp, s) {
+			continue
+		}
 		for _, i := range p.spaces[s].dexes {
 			d := p.dexes[i].File
 			if _, ok := sort.Find(d.NumStrings(), func(k int) int { return strings.Compare(t, d.String(uint32(k))) }); ok {

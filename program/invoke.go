@@ -403,7 +403,7 @@ func (r *run) findOverrides(sp int, wrote, typ, sel Sym, resolved MethodID) (out
 		seen[c] = true
 		for _, k := range p.subs[c] {
 			kc := &p.classes[k]
-			if ks := p.dexes[kc.dex].space; ks != sp && !slices.Contains(p.spaces[sp].uses, ks) {
+			if !p.sees(sp, p.dexes[kc.dex].space) {
 				continue
 			}
 			todo = append(todo, kc.name)

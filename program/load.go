@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"gifthorse/evidence"
 	"gifthorse/format/apk"
@@ -16,24 +17,25 @@ import (
 // A Sym is an interned text: a descriptor, a selector "name:(args)ret" or a field "name:type".
 type Sym uint32
 
-// A symtab interns texts. Sym 0 is the empty text. It is filled in one order by one goroutine, so that
-// the same phone gives the same numbers.
+// A symtab interns texts: names and types as they are, selectors and fields by their halves. Sym 0 is the empty text. It is filled in
+// one order by one goroutine, so that the same phone gives the same numbers.
 type symtab struct {
 	text []string
-	ids  map[string]Sym
-	pair map[uint64]Sym // (Sym, Sym) of a selector's halves; while names are interned
+	ids  map[string]Sym // but for selectors and fields
+	pair map[uint64]Sym // of those: (Sym, Sym) of their halves
 }
 
 func newSymtab() *symtab {
-	return &symtab{text: []string{""}, ids: map[string]Sym{"": 0}}
+	return &symtab{text: []string{""}, ids: map[string]Sym{"": 0}, pair: map[uint64]Sym{}}
 }
 
 // reserve makes room for some texts and some pairs more.
 func (t *symtab) reserve(texts, pairs int) {
-	ids := make(map[string]Sym, len(t.ids)+texts)
+	ids, pair := make(map[string]Sym, len(t.ids)+texts), make(map[uint64]Sym, len(t.pair)+pairs)
 	maps.Copy(ids, t.ids)
-	t.ids, t.pair = ids, make(map[uint64]Sym, pairs)
-	t.text = slices.Grow(t.text, texts)
+	maps.Copy(pair, t.pair)
+	t.ids, t.pair = ids, pair
+	t.text = slices.Grow(t.text, texts+pairs)
 }
 
 func (t *symtab) bytes(b []byte) Sym {
@@ -57,15 +59,27 @@ func (t *symtab) add(s string) Sym {
 	return id
 }
 
-// join interns a+":"+b, building the text only the first time the two meet.
+// join interns the selector or field a+":"+b.
 func (t *symtab) join(a, b Sym) Sym {
 	k := uint64(a)<<32 | uint64(b)
 	if s, ok := t.pair[k]; ok {
 		return s
 	}
-	s := t.str(t.text[a] + ":" + t.text[b])
+	s := Sym(len(t.text))
+	t.text = append(t.text, t.text[a]+":"+t.text[b])
 	t.pair[k] = s
 	return s
+}
+
+// member returns the number of a selector or field, or 0 if nothing has it.
+func (t *symtab) member(text string) Sym {
+	a, b, _ := strings.Cut(text, ":")
+	x, ok := t.ids[a]
+	y, ok2 := t.ids[b]
+	if !ok || !ok2 {
+		return 0
+	}
+	return t.pair[uint64(x)<<32|uint64(y)]
 }
 
 // A ClassID numbers the classes that the evidence defines, a MethodID their methods. Both are in the
@@ -133,7 +147,7 @@ type space struct {
 	lib       *phone.Library
 	dexes     []uint32
 	classes   map[Sym]ClassID
-	uses      []int
+	uses      []int          // libraries that are not on the boot class path
 	resources *apk.Resources // nil if not yet asked for
 }
 
@@ -152,16 +166,24 @@ func (p *Program) load(ph *phone.Phone) {
 	p.methods = make([]method, 1)
 	p.externs = make([]extern, 1)
 	p.subs = map[Sym][]ClassID{}
+	p.boot = map[Sym]ClassID{}
 
+	known := func(s string) {
+		if name, typ, is := strings.Cut(s, ":"); is {
+			p.syms.join(p.syms.str(name), p.syms.str(typ))
+		} else {
+			p.syms.str(s)
+		}
+	}
 	for _, s := range wellKnown {
-		p.syms.str(s)
+		known(s)
 	}
 	for _, s := range knowledge.VirtualTables() {
-		p.syms.str(s)
+		known(s)
 	}
 	for _, kind := range lifecycle {
 		for _, lc := range kind {
-			p.syms.str(lc.sel)
+			known(lc.sel)
 		}
 	}
 
@@ -171,7 +193,6 @@ func (p *Program) load(ph *phone.Phone) {
 	}
 	var jobs []job
 	libs := map[string]int{}
-	var boot []int
 	for _, l := range ph.Libraries {
 		if len(l.Code) == 0 {
 			continue
@@ -179,15 +200,9 @@ func (p *Program) load(ph *phone.Phone) {
 		i := len(p.spaces)
 		p.spaces = append(p.spaces, space{lib: l, classes: map[Sym]ClassID{}})
 		libs[l.Name] = i
-		if l.Boot {
-			boot = append(boot, i)
-		}
 		for _, c := range l.Code {
 			jobs = append(jobs, job{i, c})
 		}
-	}
-	for i := range p.spaces {
-		p.spaces[i].uses = boot
 	}
 	p.ofPackage = map[*phone.Package]int{}
 	for _, pkg := range ph.Packages {
@@ -202,7 +217,7 @@ func (p *Program) load(ph *phone.Phone) {
 			}
 		}
 		p.ofPackage[pkg] = i
-		p.spaces = append(p.spaces, space{pkg: pkg, classes: map[Sym]ClassID{}, uses: append(uses, boot...)})
+		p.spaces = append(p.spaces, space{pkg: pkg, classes: map[Sym]ClassID{}, uses: uses})
 		for _, c := range pkg.Code {
 			jobs = append(jobs, job{i, c})
 		}
@@ -294,7 +309,6 @@ func (p *Program) intern() {
 			d.fields[k] = p.syms.join(name(f.Name), d.typeSym(f.Type))
 		}
 	}
-	p.syms.pair = nil // each has met its other half
 }
 
 func (d *dexFile) typeSym(t uint32) Sym {
@@ -322,6 +336,9 @@ func (p *Program) declare() {
 			}
 			id := ClassID(len(p.classes))
 			sp.classes[name] = id
+			if sp.lib != nil && sp.lib.Boot && p.boot[name] == 0 { // the first on the class path wins here too
+				p.boot[name] = id
+			}
 			c := class{name: name, dex: uint32(i), access: def.Access, def: uint32(k), static: def.StaticValues}
 			carried, transport := knowledge.Carried(p.syms.text[name])
 			c.carried = carried && (p.whole || transport)
@@ -454,14 +471,17 @@ func (p *Program) find(sp int, name Sym) ClassID {
 		return c
 	}
 	for _, u := range s.uses {
-		if u == sp {
-			continue
-		}
 		if c, ok := p.spaces[u].classes[name]; ok {
 			return c
 		}
 	}
-	return 0
+	return p.boot[name]
+}
+
+// sees reports whether the classes of space to are among those that space sp can name.
+func (p *Program) sees(sp, to int) bool {
+	l := p.spaces[to].lib
+	return to == sp || l != nil && l.Boot || slices.Contains(p.spaces[sp].uses, to)
 }
 
 // methodsOf returns the methods of a class in the order of its file. That of methods changes with what else is on the phone.

@@ -109,7 +109,7 @@ func (r *run) transact(s *site) value {
 		if c == 0 {
 			continue
 		}
-		m := r.p.dispatch(c, r.p.syms.ids["onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z"])
+		m := r.p.dispatch(c, r.p.syms.member("onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z"))
 		if m == 0 || r.p.methods[m].code == 0 || r.onStack[m] > 0 {
 			continue
 		}

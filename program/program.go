@@ -95,6 +95,7 @@ type Program struct {
 	methods   []method
 	externs   []extern
 	subs      map[Sym][]ClassID // direct subclasses and implementers by descriptor
+	boot      map[Sym]ClassID   // the classes of the boot class path, which every space uses
 	bodies    []bodies
 	models    map[string][]modelOf
 	rules     *Rules // sources and sinks in place of knowledge's

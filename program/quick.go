@@ -44,7 +44,7 @@ func (p *Program) tableOf(sp int, class Sym, depth int) ([]Sym, bool) {
 		}
 		t := make([]Sym, len(names))
 		for i, n := range names {
-			t[i] = p.syms.ids[n]
+			t[i] = p.syms.member(n)
 		}
 		return t, true
 	}

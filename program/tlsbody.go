@@ -269,7 +269,7 @@ func (f *flow) param(p *Program, reg uint32) Sym {
 func (p *Program) judge(c ClassID, kind TLSKind, sels []string) (body MethodID) {
 	for i, s := range sels {
 		m := MethodID(0)
-		if sel := p.syms.ids[s]; sel != 0 {
+		if sel := p.syms.member(s); sel != 0 {
 			m = p.dispatch(c, sel)
 		}
 		if m == 0 || p.methods[m].code == 0 {
