@@ -235,7 +235,7 @@ func getKey(r *run, s *site) value {
 	}
 	v := r.incoming(s, "extra", name, key)
 	if r.guardsIn(s.arg(1).taint) != 0 { // to be found in a list tells who calls
-		v.taint = r.labelSets.union(v.taint, r.mark("listed", "", "the caller, looked up in a list", true, r.at(s.f, s.in.PC)))
+		v.taint = r.labelSets.union(r.deep(s.cur.heap, v), r.mark("listed", "", "the caller, looked up in a list", true, r.at(s.f, s.in.PC)))
 		v.kind, v.n, v.alts, v.test = anything, 0, 0, 0
 	}
 	if !ok { // any entry

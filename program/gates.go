@@ -45,6 +45,9 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 			action = act
 		}
 		if ok {
+			if g.Holds != GateDoesNotHold {
+				g.What += r.writable(&r.tests[c>>1], h.conds)
+			}
 			out = append(out, g)
 			for _, l := range r.labelSets.items[r.tests[c>>1].left] {
 				answered[l] = true

@@ -59,6 +59,7 @@ type run struct {
 	alone      bool           // the app is driven as it runs by itself: see remote.go
 	caller     *phone.Package // the app that calls, where it is known
 	outgoing   []sending
+	keepings   []keeping
 	round      int // of driving the whole app: its components are made anew
 	app        value
 	inside     bool              // that component is not exported
@@ -953,6 +954,7 @@ const (
 	keyHeard   = 8<<28 + 11 // of a listener: 0 once it was taken back
 	keyCalled  = 8<<28 + 31 // of no object: 1 while another process's call is answered, 0 while nobody calls
 	keyFar     = 8<<28 + 32 // of a stream: it leads to somebody far away
+	keyPlace   = 8<<28 + 33 // of a stream: the file behind it
 	keyStarter = 8<<28 + 12 // of an activity: who awaits its result
 	keyCode    = 8<<28 + 13 // of an activity: the request code that its starter gave
 	maxIndex   = 1<<16 - 1

@@ -808,6 +808,9 @@ func (r *run) general(s *site) value {
 						r.fillIn(s, o, a)
 					}
 				}
+				if s.name == "<init>" && opensFile(class) {
+					r.placed(s, o, s.arg(1))
+				}
 			}
 		}
 	}
@@ -833,10 +836,11 @@ func (r *run) fillIn(s *site, o uint32, v value) {
 		r.sendOver(s, o, v)
 	}
 	for depth := 0; depth < 4; depth++ {
+		r.keepsIn(s, o, v)
 		behind, ok := cur.heap.get(fieldKey(o, keyAll))
 		r.write(cur, o, keyAll, v, false)
 		os := r.objectsOf(behind)
-		if !ok || !r.whole || len(os) == 0 || os[0] == o || !sinksInto(r.p.syms.text[r.objects[os[0]].class]) {
+		if !ok || len(os) == 0 || os[0] == o || !sinksInto(r.p.syms.text[r.objects[os[0]].class]) {
 			return
 		}
 		if os := r.objectsOf(v); len(os) > 0 && r.objects[os[0]].array {

@@ -404,7 +404,7 @@ func modelTable() map[string][]modelOf {
 	})
 	on("Landroid/content/SharedPreferences;", "edit", func(r *run, s *site) value { return s.arg(0) })
 	on("Landroid/content/SharedPreferences;", "getString getInt getBoolean getLong getFloat getStringSet", stored)
-	on("Landroid/content/SharedPreferences$Editor;", "putString putInt putBoolean putLong putFloat putStringSet", put)
+	keptModels(on)
 	on("Ljava/util/Random;", "nextInt", func(r *run, s *site) value {
 		if n := s.arg(1); len(s.args) == 2 && n.kind == number && n.n > 0 {
 			return value{kind: below, n: n.n}

@@ -38,7 +38,7 @@ import (
 //	# nopath            no path ends here
 //
 // Behind the effect may stand what more is known of the path: extra "name" that steers it, fixed "text" among its
-// constants, composed "text" if that stands nowhere in the code as it is, action "name", from "class" of the component.
+// constants, composed "text" if that stands nowhere in the code as it is, action "name", from "class" of the component, gate "words".
 // A line may hold several, one for each path. A path that ends where none is expected is an error, so nopath is for the
 // reader and for this:
 //
@@ -61,12 +61,12 @@ type want struct {
 	state, effect        string
 	extra, fixed, action string
 	composed             string
-	from                 string
+	from, gate           string
 }
 
 var (
 	expectation = regexp.MustCompile(`# (todo )?(path|held|unknown|nopath)\b([^#]*)`)
-	detail      = regexp.MustCompile(`(extra|fixed|composed|action|from) ("(?:[^"\\]|\\.)*")`)
+	detail      = regexp.MustCompile(`(extra|fixed|composed|action|from|gate) ("(?:[^"\\]|\\.)*")`)
 	attribute   = regexp.MustCompile(` (\w+)=`)
 	property    = regexp.MustCompile(`^[\w.]+=`)
 )
@@ -116,7 +116,7 @@ func readPhone(t testing.TB, file string) *textPhone {
 					if err != nil {
 						t.Fatal(file, line, err)
 					}
-					*map[string]*string{"extra": &w.extra, "fixed": &w.fixed, "composed": &w.composed, "action": &w.action, "from": &w.from}[d[1]] = s
+					*map[string]*string{"extra": &w.extra, "fixed": &w.fixed, "composed": &w.composed, "action": &w.action, "from": &w.from, "gate": &w.gate}[d[1]] = s
 				}
 				if rest := strings.Fields(detail.ReplaceAllString(m[3], "")); w.state != "nopath" && len(rest) != 1 || w.state == "nopath" && m[3] != "" && strings.TrimSpace(m[3]) != "" {
 					t.Fatalf("%s: no expectation: %s", file, line)
@@ -177,6 +177,7 @@ func (w want) is(p *program.Path) bool {
 	steered := w.extra == "" || slices.ContainsFunc(p.Steered, func(i program.Input) bool { return i.Name == w.extra })
 	return w.state == state(p) && w.effect == p.Effect.ID && steered && (w.fixed == "" || slices.Contains(p.Fixed, w.fixed)) &&
 		(w.composed == "" || slices.Contains(p.Composed, w.composed)) && (w.fixed == "" || !slices.Contains(p.Composed, w.fixed)) &&
+		(w.gate == "" || slices.ContainsFunc(p.Gates, func(g program.Gate) bool { return g.What == w.gate })) &&
 		w.action == p.Action && (w.from == "" || strings.HasSuffix(p.Entry.What, " L"+w.from+";"))
 }
 

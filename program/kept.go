@@ -1,0 +1,119 @@
+package program
+
+import (
+	"slices"
+	"strings"
+)
+
+// This file tells in which of its own files and preferences an app looks while it decides, and whether the code behind the
+// decision can write there: a list of who may pass that whoever passes can add to.
+
+// A keeping is data of the one who comes in, written where the app keeps it.
+type keeping struct {
+	place string
+	conds uint32
+}
+
+// maxKeepings bounds what one run remembers of such.
+const maxKeepings = 64
+
+// placed notes which file a stream stands for. What is read from it bears a label that names the file. That is no gate by itself: only
+// what is asked about who calls is.
+func (r *run) placed(s *site, o uint32, path value) {
+	place := ""
+	if v := r.content(s.cur, path); v.kind == text || v.kind == suffix {
+		place = r.texts[v.n]
+	}
+	if r.whole || len(place) < 3 { // "/1" is the end of too many
+		return
+	}
+	r.write(s.cur, o, keyPlace, r.text(place), true)
+	if class := r.p.syms.text[r.objects[o].class]; !sinksInto(class) {
+		l := r.mark("kept", place, "a file of the app's own", false, r.at(s.f, s.in.PC))
+		r.objects[o].label = r.labelSets.union(r.objects[o].label, l)
+	}
+}
+
+// opensFile reports whether objects of a class are made to read or write the file that is named first.
+func opensFile(class string) bool {
+	switch class {
+	case "Ljava/io/FileInputStream;", "Ljava/io/FileOutputStream;", "Ljava/io/FileReader;", "Ljava/io/FileWriter;", "Ljava/io/RandomAccessFile;":
+		return true
+	}
+	return false
+}
+
+// keepsIn notes that data is written to a stream, if a file is behind it and the data is an outsider's.
+func (r *run) keepsIn(s *site, o uint32, v value) {
+	if at, ok := s.cur.heap.get(fieldKey(o, keyPlace)); ok {
+		if place, ok := r.isText(at); ok {
+			r.keeps(s, place, v)
+		}
+	}
+}
+
+func (r *run) keeps(s *site, place string, v value) {
+	if r.whole || len(r.keepings) >= maxKeepings || !r.callers(r.deep(s.cur.heap, v)) {
+		return
+	}
+	if k := (keeping{place, s.cur.conds}); !slices.Contains(r.keepings, k) {
+		r.keepings = append(r.keepings, k)
+	}
+}
+
+// ofPreference is the place of a preference.
+func ofPreference(key string) string { return "the preference " + key }
+
+// writable says, of a decision on the way to an effect, that what it compares with can be written by who gets past it, or by anybody who
+// comes in; "" if neither is seen.
+func (r *run) writable(t *test, conds uint32) string {
+	for _, l := range r.labelSets.items[t.left] {
+		place := r.labels[l].key
+		switch r.labels[l].kind {
+		case "kept":
+		case "stored":
+			place = ofPreference(place)
+		default:
+			continue
+		}
+		for _, k := range r.keepings {
+			if k.place != place {
+				continue
+			}
+			stopped, behind := false, true
+			for _, c := range r.condSets.items[k.conds] {
+				if r.stops(c) {
+					stopped = true
+					behind = behind && slices.Contains(r.condSets.items[conds], c)
+				}
+			}
+			if !strings.HasPrefix(place, "the ") {
+				place = "a file (" + place + ")"
+			}
+			switch {
+			case !stopped:
+				return "; what it looks into is kept in " + place + ", where anybody who comes in can write"
+			case behind:
+				return "; what it looks into is kept in " + place + ", where the code behind it can write: whoever was let in once can let others in"
+			}
+		}
+	}
+	return ""
+}
+
+// keptModels note the files that the platform opens by name, and what goes into preferences.
+func keptModels(on func(class, names string, f func(*run, *site) value)) {
+	on("Landroid/content/Context;", "openFileInput openFileOutput", func(r *run, s *site) value {
+		v := r.general(s)
+		for _, o := range r.objectsOf(v) {
+			r.placed(s, o, s.arg(1))
+		}
+		return v
+	})
+	on("Landroid/content/SharedPreferences$Editor;", "putString putInt putBoolean putLong putFloat putStringSet", func(r *run, s *site) value {
+		if key, ok := r.isText(r.content(s.cur, s.arg(1))); ok {
+			r.keeps(s, ofPreference(key), s.arg(2))
+		}
+		return put(r, s)
+	})
+}
