@@ -298,6 +298,7 @@ func TestOrdinaryPhones(t *testing.T) {
 var followed = map[string]bool{
 	// PersonalDataRestoreActivity has a filter and no permission, runs as android.uid.system, and makes a File of the whole
 	// extra. If it exists and PATH/record.xml does not, BackupFilePreview.checkRestored +0xb8 deletes it, folders with all they hold.
+	// NotificationReceiver, exported by its filter, hands its own extra of the same name on to that screen unless notify_type is 1.
 	"tecno_ba2: any app can make com.transsion.datatransfer delete a file whose path it names": true,
 }
 

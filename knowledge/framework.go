@@ -284,15 +284,16 @@ func Gesture(name string) bool { return gesturesOnce()[name] }
 
 var carriedOnce = sync.OnceValue(func() [][]string { return rows(carriedText) })
 
-// Carried reports whether a class belongs to a library of which apps carry a copy and whose role is known: one that
-// stands between an app and the framework, or, with transport set, one that speaks to servers.
-func Carried(class string) (carried, transport bool) {
+// Carried reports whether a class belongs to a library of which apps carry a copy and whose role is known: "support" for one that
+// stands between an app and the framework, "transport" for one that speaks to servers, "values" for one that makes text of
+// objects and objects of text.
+func Carried(class string) (role string, carried bool) {
 	for _, p := range carriedOnce() {
 		if strings.HasPrefix(class, p[0]) {
-			return true, len(p) > 1
+			return p[1], true
 		}
 	}
-	return false, false
+	return "", false
 }
 
 var virtualTablesOnce = sync.OnceValue(func() map[string][][]string {

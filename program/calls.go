@@ -368,6 +368,7 @@ func (p *Program) spaceRelevance(sp int) {
 	}
 	seen := make([]reaches, len(numbers)) // by number
 	seenNew := map[Sym]reaches{}
+	above := false
 	var up func(name, sel Sym, what reaches)
 	up = func(name, sel Sym, what reaches) {
 		if name == 0 {
@@ -386,7 +387,7 @@ func (p *Program) spaceRelevance(sp int) {
 				mark(m, what)
 			}
 		}
-		if c := p.find(sp, name); c != 0 {
+		if c := p.find(sp, name); c != 0 && above {
 			up(p.classes[c].supSym, sel, what)
 			for _, f := range p.classes[c].ifaces {
 				up(f, sel, what)
@@ -408,6 +409,7 @@ func (p *Program) spaceRelevance(sp int) {
 		mm := &p.methods[m]
 		c := &p.classes[mm.class]
 		what := p.relevant[m]
+		above = mm.access&(accStatic|accPrivate|accConstructor) == 0 // else a call names the class itself
 		up(c.name, mm.sel, what)
 		if mm.access&accStatic == 0 && seenNew[c.name]|what != seenNew[c.name] {
 			seenNew[c.name] |= what // whoever creates the object makes its call-backs reachable

@@ -887,8 +887,8 @@ func fills(name string) bool {
 // transport reports whether a class belongs to a library that speaks to servers: what its builders and clients are
 // given goes out.
 func transport(class string) bool {
-	_, t := knowledge.Carried(class)
-	return t
+	role, _ := knowledge.Carried(class)
+	return role == "transport"
 }
 
 // fillable reports whether objects of a class hold what is put into them after they were made.

@@ -100,7 +100,7 @@ type class struct {
 	static  uint32      // static values: see values
 	def     uint32      // class_def index
 	clinit  MethodID
-	carried bool // of a library that is modelled like the platform; a support library only where the whole app is driven
+	carried bool // of a library that is modelled and not read; a support library only where the whole app is driven
 }
 
 type method struct {
@@ -152,10 +152,12 @@ type space struct {
 }
 
 const (
-	accStatic = 0x8
-	accNative = 0x100
-	accIface  = 0x200
-	accSynth  = 0x1000
+	accPrivate     = 0x2
+	accStatic      = 0x8
+	accNative      = 0x100
+	accIface       = 0x200
+	accSynth       = 0x1000
+	accConstructor = 0x10000
 )
 
 // load opens every DEX, interns its names and numbers its classes and methods.
@@ -340,8 +342,8 @@ func (p *Program) declare() {
 				p.boot[name] = id
 			}
 			c := class{name: name, dex: uint32(i), access: def.Access, def: uint32(k), static: def.StaticValues}
-			carried, transport := knowledge.Carried(p.syms.text[name])
-			c.carried = carried && (p.whole || transport)
+			role, carried := knowledge.Carried(p.syms.text[name])
+			c.carried = carried && (p.whole || role != "support")
 			if def.Super != dex.NoIndex {
 				c.supSym = d.typeSym(def.Super)
 			}

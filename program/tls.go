@@ -159,7 +159,7 @@ func (p *Program) tlsFact(d *dexFile, ref uint32) knowledge.TLSFact {
 
 func (p *Program) tlsFactOf(class, sel Sym) knowledge.TLSFact {
 	name, proto := cutSel(p.syms.text[sel])
-	if _, transport := knowledge.Carried(p.syms.text[class]); transport {
+	if transport(p.syms.text[class]) {
 		k := 0
 		for typ := range params(proto) {
 			if k++; typ == "Ljavax/net/ssl/HostnameVerifier;" {
