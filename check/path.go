@@ -73,7 +73,7 @@ type Leak struct {
 }
 
 // OfSendings returns what a list of sendings says as findings: one for each app, way and whether something kept on the
-// phone decides. The witness is the first's; {app}, {data} and {way} are set. The check adds grade, sentence and whom it concerns.
+// phone decides. The witness is that of each kind of data, one after the other; {app}, {data} and {way} are set. The check adds grade, sentence and whom it concerns.
 func OfSendings(pr *program.Program, list []program.Sending, keep func(*program.Sending) bool) (out []Leak) {
 	for i := range list {
 		s := &list[i]
@@ -87,6 +87,9 @@ func OfSendings(pr *program.Program, list []program.Sending, keep func(*program.
 			data := &out[at].Args[1]
 			if !slices.Contains(strings.Split(data.Value, " and "), s.Data.Words) {
 				data.Value += " and " + s.Data.Words
+				more := slices.Clone(s.Steps)
+				more[0].What = "of " + s.Data.Words + ": " + more[0].What
+				out[at].Witness = append(slices.Clone(out[at].Witness), more...)
 			}
 			out[at].Also = append(out[at].Also, s.At)
 			continue

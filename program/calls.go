@@ -169,6 +169,9 @@ func (p *Program) externFacts(class, sel Sym) extern {
 			switch {
 			case f.Role == knowledge.RoleEffect, f.Role == knowledge.RoleSink && p.whole:
 				e.reaches |= reachesEffect
+				if f.Kind.ID == "change-rows" {
+					e.reaches |= reachesTable
+				}
 			case f.Role == knowledge.RoleSink && f.Kind.Rank == "far":
 				e.reaches |= reachesOut
 			case f.Role == knowledge.RoleSink && f.Kind.Rank == "apps":
@@ -256,6 +259,7 @@ const (
 	reachesApps           // a message that any app may get
 	reachesOther          // another component, of any app
 	reachesGuard          // a question who calls, or whether he may
+	reachesTable          // something is written to a table of the app's own
 )
 
 // relevance marks the methods from which a call of interest can be reached. Walking back from the few effects is what makes a whole phone cheap:

@@ -60,6 +60,7 @@ type run struct {
 	caller     *phone.Package // the app that calls, where it is known
 	outgoing   []sending
 	keepings   []keeping
+	rows       []row
 	round      int // of driving the whole app: its components are made anew
 	app        value
 	inside     bool              // that component is not exported
@@ -92,11 +93,12 @@ type run struct {
 // The budgets of one way in. Real components that reach an effect take a few thousand instructions;
 // what these cut is counted and becomes a gap.
 const (
-	maxSteps    = 75_000
+	maxSteps    = 50_000
 	maxDepth    = 48
 	maxStrange  = 5      // calls below the last method of interest
 	maxFetch    = 12_000 // steps in a call that can only fetch or send something, not act on it
 	maxAside    = 8_000  // steps in them: a digest in code of the app's own takes three thousand
+	maxHanded   = 1_000  // steps in them where an object was handed to the platform, which may call it: to note a connection takes ten
 	maxLinear   = 40_000
 	maxAlts     = 6
 	maxCount    = 3  // of these, numbers without a reason
@@ -392,7 +394,11 @@ func (r *run) call(m MethodID, args []value, st state, up *chain) (value, state,
 		}
 		if r.strange == 0 {
 			r.full = r.limit
-			r.limit = min(r.limit, r.steps+maxAside)
+			if r.handing > 0 {
+				r.limit = min(r.limit, r.steps+maxHanded)
+			} else {
+				r.limit = min(r.limit, r.steps+maxAside)
+			}
 		}
 		r.strange++
 		defer func() { r.strange-- }()
@@ -593,7 +599,7 @@ func (r *run) joinLocal(old, l *local) bool {
 func (r *run) joinHeap(a, b *heap, f func(a, b value) value) *heap {
 	n := 0
 	h := a.join(b, &n, f)
-	r.steps += n / 4
+	r.steps += n / 16
 	return h
 }
 

@@ -559,6 +559,9 @@ func (r *run) effect(s *site, fact *knowledge.Fact) {
 		h.steered = r.labelSets.union(h.steered, r.deep(s.cur.heap, v))
 		h.fixed = append(h.fixed, r.textsOf(s.cur, v)...)
 	}
+	if kind.ID == "change-rows" {
+		r.note(s, h.steered)
+	}
 	r.record(h)
 }
 
@@ -740,7 +743,11 @@ func (r *run) source(s *site, fact *knowledge.Fact) (value, bool) {
 		}
 	}
 	kind := r.kindOf(s, fact)
-	l := r.mark(kind.ID, "", kind.Words, false, at)
+	key := ""
+	if kind.ID == "own-rows" && r.alone {
+		key = r.tableOf(s)
+	}
+	l := r.mark(kind.ID, key, kind.Words, false, at)
 	if lab := &r.labels[r.labelSets.items[l][0]]; lab.conds == 0 {
 		lab.conds = s.cur.conds
 	}
@@ -798,7 +805,7 @@ func (r *run) general(s *site) value {
 			}
 			if v, ok := s.cur.heap.get(fieldKey(o, keyAll)); ok {
 				t = r.labelSets.union(t, v.taint)
-				if v.kind == object && out.kind != object {
+				if v.kind == object && out.kind != object && strings.HasSuffix(s.proto, ";") { // no number is an object
 					out = v
 				}
 			}

@@ -36,36 +36,46 @@ func (p *Program) Sent() []Sending { return p.sent }
 // where it was found, for what comes in by the network is read and taken apart first. maxApp is that of all components
 // of an app: what runs by itself in an app is much the same code, whichever of them sets it off.
 const (
-	maxAlone = 40_000
-	maxFar   = 200_000
-	maxApp   = 1_500_000
+	maxAlone = 30_000
+	maxFar   = 150_000
+	maxApp   = 1_000_000
 )
+
+// outlets are the ways by which personal data can leave an app.
+func (p *Program) outlets(sp int) reaches {
+	out := reachesOut
+	if p.anyReaches(sp)&(reachesOut|reachesSource) == reachesOut|reachesSource { // another part may send what this one keeps
+		out |= reachesTable
+	}
+	if p.spaces[sp].pkg.Powerful() { // what others know, any app can ask the owner for
+		out |= reachesApps
+	}
+	return out
+}
 
 // alone reports whether what a component does by itself is worth following: it gets something from far away, or
 // reads personal data, and can do something with it.
-func alone(pkg *phone.Package, what reaches) bool {
-	out := reachesOut
-	if pkg.Powerful() { // what others know, any app can ask the owner for
-		out |= reachesApps
-	}
+func alone(what, out reaches) bool {
 	return what&reachesInput != 0 && what&(reachesEffect|reachesOther) != 0 || what&reachesSource != 0 && what&out != 0
 }
 
 // driveAlone follows what the components of an app do by themselves: receivers and services, exported or not,
 // for something on the phone sets them off. A screen is the owner's doing, and is left out.
 func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
-	pkg := p.spaces[sp].pkg
+	pkg, out := p.spaces[sp].pkg, p.outlets(sp)
 	steps := 0
 	// With a bare intent first, as an alarm or the system sends it; then, where the code looked for more in it, with
 	// one in which anything may be.
 	curious := map[*phone.Component]bool{}
+	var rows []rowsSent
+	var notes []noted
 	for _, bare := range [2]bool{true, false} {
 		for _, c := range pkg.Components {
 			if c.Kind != phone.KindReceiver && c.Kind != phone.KindService {
 				continue
 			}
 			cid := p.find(sp, p.syms.ids[c.Name])
-			if cid == 0 || !alone(pkg, p.classReaches(cid)) || !bare && !curious[c] {
+			if cid == 0 || !alone(p.classReaches(cid), out) || !bare && !curious[c] {
 				continue
 			}
 			if steps > maxApp {
@@ -83,14 +93,15 @@ func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
 				steps += r.steps
 			}
 			paths = append(paths, r.remotePaths()...)
-			sent = append(sent, r.sendings()...)
+			s, n := r.sendings()
+			sent, rows, notes = append(sent, s...), append(rows, n...), append(notes, r.noted()...)
 			curious[c] = bare && r.curious || curious[c]
 			if r.cut || r.unfinished {
 				cut++
 			}
 		}
 	}
-	return nearest(paths), nearestSent(sent), cut
+	return nearest(paths), nearestSent(append(sent, throughTables(rows, notes)...)), cut
 }
 
 func (p *Program) runAlone(sp int, c *phone.Component, cid ClassID, bare bool, budget int) *run {
@@ -223,7 +234,7 @@ func (r *run) send(labels uint32, over *knowledge.FactKind, at *chain, conds uin
 	for _, l := range r.labelSets.items[labels] {
 		lab := &r.labels[l]
 		k := knowledge.Kind(lab.kind)
-		if k == nil || lab.guard || lab.chain == nil || !k.Personal() || r.gesture > 0 || len(r.outgoing) >= maxSendings {
+		if k == nil || lab.guard || lab.chain == nil || !k.Personal() && !rowsOf(lab) || r.gesture > 0 || len(r.outgoing) >= maxSendings {
 			continue
 		}
 		x := sending{l, over, at, r.condSets.union(conds, lab.conds)}
@@ -253,21 +264,27 @@ func (r *run) sendOver(s *site, o uint32, v value) {
 	}
 }
 
-func (r *run) sendings() (out []Sending) {
+func (r *run) sendings() (out []Sending, rows []rowsSent) {
 	for _, x := range r.outgoing {
 		lab := &r.labels[x.label]
 		s := Sending{Entry: r.root, Data: knowledge.Kind(lab.kind), Over: x.over, Steps: r.flowSteps(lab.chain, x.at),
 			At: r.p.Ref(x.at.method, x.at.pc), Read: r.p.Ref(lab.chain.method, lab.chain.pc)}
 		s.Steps[len(s.Steps)-1].What = r.p.calleeAt(x.at.method, x.at.pc) + ": it goes out over " + x.over.Words
 		s.Gates, _ = r.gates(&hit{kind: x.over, chain: x.at, conds: x.conds}, &Entry{})
+		if rowsOf(lab) {
+			rows = append(rows, rowsSent{s, lab.key})
+			continue
+		}
 		out = append(out, s)
 	}
-	return out
+	return out, rows
 }
 
 // nearestSent keeps of each kind of data that goes out by one component the shortest way with the fewest gates.
 func nearestSent(sent []Sending) []Sending {
-	return best(sent, func(s *Sending) string { return fmt.Sprint(s.Data.ID, s.Over.ID, s.At) }, func(a, b *Sending) bool {
-		return cmp.Or(len(a.Gates)-len(b.Gates), len(a.Steps)-len(b.Steps), evidence.Compare(a.Read, b.Read)) < 0
-	})
+	return best(sent, func(s *Sending) string { return fmt.Sprint(s.Data.ID, s.Over.ID, s.At) }, nearer)
+}
+
+func nearer(a, b *Sending) bool {
+	return cmp.Or(len(a.Gates)-len(b.Gates), len(a.Steps)-len(b.Steps), evidence.Compare(a.Read, b.Read)) < 0
 }
