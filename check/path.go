@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gifthorse/phone"
 	"gifthorse/program"
 )
 
@@ -65,6 +66,17 @@ func given(p *program.Path) string {
 	return "of what it is given, the code fixes: " + strings.Join(said, ", ")
 }
 
+// StateOf says whether what a component does by itself is set off by something on the phone as it is.
+func StateOf(pr *program.Program, c *phone.Component) State {
+	switch {
+	case !c.Enabled:
+		return Inactive
+	case len(pr.Starts(c)) > 0:
+		return Active
+	}
+	return Present
+}
+
 // A Leak is personal data of one app that leaves it by one way, as far as it does so under the same condition.
 type Leak struct {
 	Finding
@@ -95,18 +107,13 @@ func OfSendings(pr *program.Program, list []program.Sending, keep func(*program.
 			continue
 		}
 		f := Finding{
-			Subject: pkg.Name, Package: pkg, At: s.At, Witness: s.Steps, State: Present, Vouchers: []Voucher{PhoneItself},
+			Subject: pkg.Name, Package: pkg, At: s.At, Witness: s.Steps, Vouchers: []Voucher{PhoneItself},
 			Entry: &Entry{Component: s.Entry.Component.Class()},
 			Args:  []Arg{{Name: "app", Value: pkg.Name}, {Name: "data", Value: s.Data.Words}, {Name: "way", Value: s.Over.Words}},
 		}
+		f.State = StateOf(pr, s.Entry.Component)
 		for _, g := range s.Gates {
 			f.Gates = append(f.Gates, Gate{What: g.What, Holds: g.Holds, At: g.At})
-		}
-		switch {
-		case len(pr.Starts(s.Entry.Component)) > 0:
-			f.State = Active
-		case !s.Entry.Component.Enabled:
-			f.State = Inactive
 		}
 		out = append(out, Leak{f, asks})
 	}

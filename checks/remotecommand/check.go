@@ -78,17 +78,14 @@ func run(p *check.Pass) error {
 			f.MessageID = "unknown"
 			f.Args = append(f.Args, check.Arg{Name: "gate", Value: first.Gates[i].What})
 		}
-		f.State = check.Present
-		if starts := p.Program.Starts(first.Entry.Component); len(starts) > 0 {
-			f.State = check.Active
+		f.State = check.StateOf(p.Program, first.Entry.Component)
+		if starts := p.Program.Starts(first.Entry.Component); f.State == check.Active {
 			s := starts[0]
 			what := s.By.Class() + " hears " + strings.Join(s.Actions[:min(3, len(s.Actions))], ", ")
 			if s.By != first.Entry.Component {
 				what += " and names " + first.Entry.Component.Class()
 			}
 			f.Witness = slices.Concat([]program.Step{{At: s.At, What: what}}, f.Witness)
-		} else if !first.Entry.Component.Enabled {
-			f.State = check.Inactive
 		}
 		p.Report(f)
 	}
