@@ -55,6 +55,8 @@ type Fact struct {
 	Handed bool
 	// Implicit, of a sink, is the argument that must be an intent which names no component; 0 if that is no matter.
 	Implicit int
+	// Content says that what the effect takes is the file that the argument names, so that whoever writes the file steers it.
+	Content bool
 	// Given, of a source, says that the platform hands the data to the app's override of the method, as this argument.
 	Given int
 	// Means tells how a guard answers: "granted 0" (an int that is 0 if allowed), "granted 1" (true if
@@ -214,6 +216,8 @@ func parseFramework(text string) (*framework, error) {
 				if fact.Named = fw.kinds[f[k]]; fact.Named == nil {
 					return nil, fail("no such kind above")
 				}
+			case w == "content":
+				fact.Content = true
 			case w == "throws", w == "value":
 				fact.Means = w
 			default:

@@ -720,7 +720,7 @@ func (r *run) path(h *hit) Path {
 	if g, ok := r.looks(h); ok && h.kind.Redirects {
 		p.Gates = append(p.Gates, g)
 	}
-	p.Steps = r.witness(h, reads)
+	p.Steps = r.witness(h, append(reads, h.written...))
 	return p
 }
 
@@ -789,6 +789,11 @@ func (r *run) witness(h *hit, reads []*chain) []Step {
 }
 
 func (r *run) describe(c *chain) Step {
+	for _, k := range r.keepings {
+		if k.at == c {
+			return Step{r.p.Ref(c.method, c.pc), "writes it to " + k.place + " with " + r.p.calleeAt(c.method, c.pc)}
+		}
+	}
 	return Step{r.p.Ref(c.method, c.pc), "reads " + r.labelAt(c) + " with " + r.p.calleeAt(c.method, c.pc)}
 }
 

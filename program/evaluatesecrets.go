@@ -279,7 +279,7 @@ func secrets(on modeller, pure pureModeller, keeps keeper) {
 				t := r.labelsIn(s)
 				v := r.rule(s)
 				r.hold(s, keyFed, r.text(""))
-				if r.callers(t) && class != ciph { // who knows what is asked for does not know what has to come in
+				if r.comesIn(t) && class != ciph { // who knows what is asked for does not know what has to come in
 					v.taint = r.labelSets.union(v.taint, r.mark("digest", "", "a digest of what came in", true, r.at(s.f, s.in.PC)))
 				}
 				return v

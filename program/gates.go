@@ -46,7 +46,7 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 		}
 		if ok {
 			if g.Holds != GateDoesNotHold {
-				g.What += r.writable(&r.tests[c>>1], h.conds)
+				g.What += r.writable(&r.tests[c>>1], &g, h.conds)
 			}
 			out = append(out, g)
 			for _, l := range r.labelSets.items[r.tests[c>>1].left] {
@@ -104,6 +104,8 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 			has.action = true
 		case "digest":
 			has.digest = true
+		case "kept": // what comes in, if it was written there
+			has.caller = has.caller || r.written(lab.key)
 		}
 		has.caller = has.caller || incomingKind[lab.kind]
 	}

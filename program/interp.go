@@ -130,9 +130,10 @@ type hit struct {
 	fixed   []string // the same arguments where they are constants
 	conds   uint32
 	gesture bool
-	data    bool // the kind of data is handed back
-	plain   bool // nothing needs to steer it: that it happens is the effect
-	dynamic int  // 1 + index of the receiver registered in code that led here
+	data    bool     // the kind of data is handed back
+	written []*chain // where what steers it was written into the file that it takes
+	plain   bool     // nothing needs to steer it: that it happens is the effect
+	dynamic int      // 1 + index of the receiver registered in code that led here
 }
 
 func newRun(p *Program, e *Entry, space int) *run {

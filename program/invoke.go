@@ -558,6 +558,10 @@ func (r *run) effect(s *site, fact *knowledge.Fact) {
 		v := s.arg(a)
 		h.steered = r.labelSets.union(h.steered, r.deep(s.cur.heap, v))
 		h.fixed = append(h.fixed, r.textsOf(s.cur, v)...)
+		if fact.Content && !r.callers(h.steered) {
+			labels, conds, at := r.inFile(s.cur, v)
+			h.steered, h.conds, h.written = r.labelSets.union(h.steered, labels), r.condSets.union(h.conds, conds), at
+		}
 	}
 	if kind.ID == "change-rows" {
 		r.note(s, h.steered)

@@ -10,8 +10,10 @@ import (
 
 // A keeping is data of the one who comes in, written where the app keeps it.
 type keeping struct {
-	place string
-	conds uint32
+	place  string
+	labels uint32
+	conds  uint32
+	at     *chain
 }
 
 // maxKeepings bounds what one run remembers of such.
@@ -53,12 +55,48 @@ func (r *run) keepsIn(s *site, o uint32, v value) {
 }
 
 func (r *run) keeps(s *site, place string, v value) {
-	if r.whole || len(r.keepings) >= maxKeepings || !r.callers(r.deep(s.cur.heap, v)) {
+	labels := r.deep(s.cur.heap, v)
+	if r.whole || len(r.keepings) >= maxKeepings || !r.callers(labels) {
 		return
 	}
-	if k := (keeping{place, s.cur.conds}); !slices.Contains(r.keepings, k) {
+	if k := (keeping{place, labels, s.cur.conds, r.at(s.f, s.in.PC)}); !slices.Contains(r.keepings, k) {
 		r.keepings = append(r.keepings, k)
 	}
+}
+
+// written reports whether data of the one who comes in was written to a place.
+func (r *run) written(place string) bool {
+	return slices.ContainsFunc(r.keepings, func(k keeping) bool { return k.place == place })
+}
+
+// comesIn reports whether a label set has data of the one who comes in, straight from him or by way of a file.
+func (r *run) comesIn(set uint32) bool {
+	return r.callers(set) || slices.ContainsFunc(r.labelSets.items[set], func(l uint32) bool {
+		return r.labels[l].kind == "kept" && r.written(r.labels[l].key)
+	})
+}
+
+// inFile returns what was written into the file that v names: whose data, what was asked on the way there, and where.
+func (r *run) inFile(cur *local, v value) (labels, conds uint32, at []*chain) {
+	v = r.content(cur, v)
+	if v.kind != text && v.kind != suffix {
+		return 0, 0, nil
+	}
+	path := r.texts[v.n]
+	for _, k := range r.keepings {
+		short, long := k.place, path
+		if len(short) > len(long) {
+			short, long = long, short
+		}
+		if len(short) < 5 || !strings.HasSuffix(long, short) {
+			continue
+		}
+		if at == nil || len(r.condSets.items[k.conds]) < len(r.condSets.items[conds]) { // the way with the fewest questions
+			conds = k.conds
+		}
+		labels, at = r.labelSets.union(labels, k.labels), append(at, k.at)
+	}
+	return labels, conds, at
 }
 
 // ofPreference is the place of a preference.
@@ -66,11 +104,14 @@ func ofPreference(key string) string { return "the preference " + key }
 
 // writable says, of a decision on the way to an effect, that what it compares with can be written by who gets past it, or by anybody who
 // comes in; "" if neither is seen.
-func (r *run) writable(t *test, conds uint32) string {
+func (r *run) writable(t *test, g *Gate, conds uint32) string {
 	for _, l := range r.labelSets.items[t.left] {
 		place := r.labels[l].key
 		switch r.labels[l].kind {
 		case "kept":
+			if !g.Caller { // what is looked at is the file itself
+				continue
+			}
 		case "stored":
 			place = ofPreference(place)
 		default:

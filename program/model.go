@@ -92,6 +92,7 @@ func modelTable() map[string][]modelOf {
 	// Uris and files are the texts they were made of.
 	on(uri, "parse", func(r *run, s *site) value { return r.content(s.cur, s.arg(0)) })
 	on(uri, "toString", same)
+	on(uri, "fromFile", func(r *run, s *site) value { return r.concat(r.text("file://"), r.content(s.cur, s.arg(0))) })
 	on(uri, "withAppendedPath", func(r *run, s *site) value {
 		return r.concat(r.concat(r.content(s.cur, s.arg(0)), r.text("/")), r.content(s.cur, s.arg(1)))
 	})
