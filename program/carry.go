@@ -29,9 +29,9 @@ func (r *run) equals(s *site, a, b value) value {
 		for _, x := range r.altLists[a.alts] {
 			switch {
 			case x.kind == text:
-				list = append(list, alternative{number, b2i(eq(r.texts[x.n], right)), 0, x.conds})
+				list = append(list, alternative{kind: number, n: b2i(eq(r.texts[x.n], right)), conds: x.conds})
 			case x.kind == number:
-				list = append(list, alternative{number, 0, 0, x.conds})
+				list = append(list, alternative{kind: number, conds: x.conds})
 			default:
 				open = true
 			}
@@ -44,7 +44,7 @@ func (r *run) equals(s *site, a, b value) value {
 					v = value{alts: r.internAlts([]alternative{x})}
 					continue
 				}
-				v = r.join(v, value{kind: anything, alts: r.internAlts([]alternative{{w.kind, w.n, 0, x.conds}})}, 0, 0)
+				v = r.join(v, value{kind: anything, alts: r.internAlts([]alternative{{kind: w.kind, n: w.n, conds: x.conds}})}, 0, 0)
 			}
 			return r.answered(s, v, r.labelSets.union(a.taint, b.taint))
 		}

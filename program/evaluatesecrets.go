@@ -288,6 +288,14 @@ func secrets(on modeller, pure pureModeller, keeps keeper) {
 			return r.bytesOf(s, out, k.taint)
 		})
 	}
+	// A signature over what came in is a question; who can answer it has the key. What is signed was given to update.
+	on("Ljava/security/Signature;", "verify", func(r *run, s *site) value {
+		t := r.labelsIn(s)
+		if !r.comesIn(t) {
+			return value{taint: t}
+		}
+		return value{taint: t, test: r.ask(test{op: "proved", left: t, method: s.f.m, pc: s.in.PC, yes: 1})}
+	})
 	keeps(digest, "update", keyFed, fed)
 	keeps(digest, "reset", keyFed, func(k *inputs) []byte { return nil })
 	finish(digest, "digest", func(k *inputs, all []byte) ([]byte, bool) {

@@ -121,6 +121,15 @@ func (r *run) gateOf(c uint32, h *hit) (g Gate, act string, ok bool) {
 		g.What, g.Holds, g.Cut = "code that asks who calls was not followed to its end: "+t.right, GateUnknown, true
 	case t.op == "passed":
 		g.What, g.Holds = t.right, GateDoesNotHold
+	case t.op == "proved":
+		if !yes {
+			return g, "", false
+		}
+		// An outsider at a door does not have the key; who speaks for the app's server may.
+		g.What, g.Holds = "what comes in must be signed with the key that belongs to one of the app's; who has it passes", GateUnknown
+		if r.alone {
+			g.Holds = GateDoesNotHold
+		}
 	case t.op == "either":
 		g.What, g.Holds = "who calls is checked in code, in one way or another", GateHolds
 		if has.signature {

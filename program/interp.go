@@ -649,6 +649,9 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 		}
 		out[i].conds = r.condSets.intersect(out[i].conds, x.conds)
 		out[i].taint = r.labelSets.union(out[i].taint, x.taint)
+		if out[i].test != x.test {
+			out[i].test = 0
+		}
 	}
 	r.merged = out
 	v := value{typ: typ, taint: taint, test: t}
@@ -689,7 +692,7 @@ func (r *run) appendAlternatives(list []alternative, v value, conds uint32) []al
 		v.kind, v.n = anything, 0
 	}
 	if v.alts == 0 {
-		return append(list, alternative{v.kind, v.n, v.taint, conds})
+		return append(list, alternative{v.kind, v.n, v.taint, conds, v.test})
 	}
 	for _, a := range r.altLists[v.alts] {
 		a.conds = r.condSets.union(a.conds, conds)
@@ -717,6 +720,7 @@ func (r *run) internAlts(list []alternative) uint32 {
 		k = binary.LittleEndian.AppendUint64(k, uint64(a.n))
 		k = binary.LittleEndian.AppendUint32(k, a.taint)
 		k = binary.LittleEndian.AppendUint32(k, a.conds)
+		k = binary.LittleEndian.AppendUint32(k, a.test)
 	}
 	r.key = k
 	if id, ok := r.altIDs[string(k)]; ok {
@@ -731,7 +735,7 @@ func (r *run) internAlts(list []alternative) uint32 {
 // fromAlts makes a value of a filtered list of alternatives.
 func (r *run) fromAlts(list []alternative, typ Sym) value {
 	if len(list) == 1 {
-		return value{kind: list[0].kind, n: list[0].n, taint: list[0].taint, typ: typ}
+		return value{kind: list[0].kind, n: list[0].n, taint: list[0].taint, test: list[0].test, typ: typ}
 	}
 	v := value{typ: typ, alts: r.internAlts(list)}
 	for _, a := range list {
@@ -1364,7 +1368,12 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 					no = append(no, x)
 				}
 			case (x.kind == anything || b.n != 0) && !explicit:
-				yes, no = append(yes, x), append(no, x)
+				y, n := x, x
+				if x.test != 0 && op <= 1 { // a helper returned false, or the answer to this
+					is := r.answers(x.test, op, b.n)
+					y.conds, n.conds = r.condSets.add(x.conds, condOf(x.test, is)), r.condSets.add(x.conds, condOf(x.test, !is))
+				}
+				yes, no = append(yes, y), append(no, n)
 			default: // a text is not null
 				if op == 1 {
 					yes = append(yes, x)
@@ -1397,12 +1406,7 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 	t, yes := a.test, false
 	switch {
 	case a.test != 0 && b.kind == number && op <= 1:
-		// "answer == yes" holds on the branch where it is equal to the answer that means yes
-		equal := b.n == r.tests[a.test].yes
-		yes = equal == (op == 0)
-		if r.tests[a.test].yes == 1 && b.n == 0 || r.tests[a.test].yes == 0 && b.n != 0 {
-			yes = op == 1
-		}
+		yes = r.answers(a.test, op, b.n)
 	case a.taint != 0 && (op <= 1 || b.kind == number):
 		right := ""
 		if b.kind == number {
@@ -1437,6 +1441,15 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 		}
 	}
 	return []edge{not, taken}
+}
+
+// answers reports whether a question was answered with yes where its answer is equal to n (op 0), or is not (op 1).
+func (r *run) answers(test uint32, op dex.Op, n int64) bool {
+	yes := r.tests[test].yes
+	if yes == 1 && n == 0 || yes == 0 && n != 0 {
+		return op == 1
+	}
+	return (n == yes) == (op == 0)
 }
 
 // compareBelow compares a number from 0 to n-1 with b; sure is false if that depends.

@@ -65,6 +65,7 @@ type alternative struct {
 	n     int64
 	taint uint32
 	conds uint32
+	test  uint32 // the question whose answer it is, or 0
 }
 
 // A test is a question that code asked: does this text equal that one, may the caller.
