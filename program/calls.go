@@ -186,8 +186,9 @@ func (p *Program) externFacts(class, sel Sym) extern {
 		}
 	}
 	e.model = p.findModel(cls, name)
-	if _, known := knowledge.Class(cls); !known && len(e.facts) == 0 && e.model.f == nil && cls != "" && !platformName(cls) {
-		e.absent = true
+	if len(e.facts) == 0 && e.model.f == nil && cls != "" && !platformName(cls) {
+		_, known := knowledge.Class(cls)
+		e.absent = !known
 	}
 	return e
 }

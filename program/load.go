@@ -344,6 +344,7 @@ func (p *Program) declare() {
 			c := class{name: name, dex: uint32(i), access: def.Access, def: uint32(k), static: def.StaticValues}
 			role, carried := knowledge.Carried(p.syms.text[name])
 			c.carried = carried && (p.whole || role != "support")
+			platform := platformName(p.syms.text[name])
 			if def.Super != dex.NoIndex {
 				c.supSym = d.typeSym(def.Super)
 			}
@@ -360,7 +361,7 @@ func (p *Program) declare() {
 					if m.Method >= uint32(len(d.sels)) {
 						continue
 					}
-					if c.carried || d.stub(m.Code) {
+					if c.carried || platform && d.stub(m.Code) {
 						m.Code = 0
 					}
 					mid := MethodID(len(p.methods))
@@ -385,8 +386,8 @@ func (p *Program) declare() {
 	}
 }
 
-// stub reports whether a method only throws RuntimeException("Stub!"), as the library that apps are compiled
-// against does. Some apps ship that library; at run time the platform's own class takes its place.
+// stub reports whether a method of a class with a name of the platform's only throws RuntimeException("Stub!"), as the library that apps are
+// compiled against does. Some apps ship that library; at run time the platform's own class takes its place.
 func (d *dexFile) stub(off uint32) bool {
 	c, err := d.Code(off)
 	if err != nil || off == 0 || c.Units() != 8 || c.Insns[0] != byte(dex.OpNewInstance) {
