@@ -1037,14 +1037,18 @@ func (r *run) fill(cur *local, a value, in *dex.Insn, insns []byte) {
 		return
 	}
 	n := min(len(data)/width, maxIndex)
-	for i := range n {
+	if n == 0 {
+		return
+	}
+	short := r.p.syms.text[r.objects[os[0]].class] == "[S"
+	elements := span(os[0], 0, n, func(i int) value {
 		var x int64
 		switch b := data[i*width:]; width {
 		case 1:
 			x = int64(int8(b[0]))
 		case 2:
 			x = int64(binary.LittleEndian.Uint16(b))
-			if r.p.syms.text[r.objects[os[0]].class] == "[S" {
+			if short {
 				x = int64(int16(x))
 			}
 		case 4:
@@ -1052,8 +1056,11 @@ func (r *run) fill(cur *local, a value, in *dex.Insn, insns []byte) {
 		case 8:
 			x = int64(binary.LittleEndian.Uint64(b))
 		}
-		cur.heap = cur.heap.set(fieldKey(os[0], indexKey(int64(i))), intVal(x))
-	}
+		return intVal(x)
+	})
+	joined := 0
+	cur.heap = cur.heap.join(elements, &joined, func(_, x value) value { return x })
+	r.steps += n / 16 // as many nodes joined would cost
 }
 
 func (r *run) arrayGet(cur *local, a, i value) value {
