@@ -520,7 +520,7 @@ func moved(s *apk.Signatures) bool {
 	return true
 }
 
-// appCode finds the DEX files of an app: in the APK, or beside it.
+// appCode finds the DEX files of an app: in the APK, or beside it; and behind them those that it carries among its assets.
 func (b *builder) appCode(p *Package, z *apk.Zip, data []byte, split bool) ([]CodeFile, *evidence.Gap) {
 	code, gaps := zipCode(z, data, p.File.Ref)
 	var c compiled
@@ -531,23 +531,25 @@ func (b *builder) appCode(p *Package, z *apk.Zip, data []byte, split bool) ([]Co
 			gaps = append(gaps, c.gaps...)
 		}
 	}
+	carried, more := carriedCode(z, data, p.File.Ref)
+	gaps = append(gaps, more...)
 	expected := p.HasCode && !split && p.Name != frameworkName
-	if expected || len(code) > 0 {
+	if expected || len(code)+len(carried) > 0 {
 		b.listed(evidence.Code)
 	}
 	for _, g := range gaps {
 		b.gap(evidence.Code, g)
 	}
 	switch {
-	case len(code) > 0:
+	case len(code) > 0 || len(carried) > 0 && !expected:
 		b.read(evidence.Code)
 	case expected:
 		c.gaps = append(slices.Clone(gaps), c.gaps...)
 		g := b.absentCode(p.File, c, p.ABIs)
 		b.failed(evidence.Code, *g)
-		return nil, g
+		return carried, g
 	}
-	return code, nil
+	return append(code, carried...), nil
 }
 
 // collect makes the list of packages: splits go to their base, folders without an APK become packages of

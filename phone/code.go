@@ -86,6 +86,59 @@ func zipCode(z *apk.Zip, data []byte, at evidence.Ref) (code []CodeFile, gaps []
 	}
 }
 
+// Limits of the code that lies among an app's assets.
+const (
+	maxCarried     = 32 // files
+	maxCarriedSize = 64 << 20
+)
+
+// carriedCode returns the DEX files among the assets and raw resources of an APK, as they are or in an archive, for code of
+// the app's to load at run time. They are told by their first bytes: their names say nothing.
+func carriedCode(z *apk.Zip, data []byte, at evidence.Ref) (code []CodeFile, gaps []evidence.Gap) {
+	found := 0
+	for i := range z.Entries {
+		e := &z.Entries[i]
+		if !strings.HasPrefix(e.Name, "assets/") && !strings.HasPrefix(e.Name, "res/raw/") || e.Size < 64 {
+			continue
+		}
+		head := firstBytes(z, e)
+		isDEX, isZip := bytes.HasPrefix(head, []byte("dex\n0")), bytes.HasPrefix(head, []byte("PK\x03\x04"))
+		if !isDEX && !isZip {
+			continue
+		}
+		if found++; found > maxCarried {
+			return code, append(gaps, evidence.Gap{At: at, Reason: evidence.TooLarge, Detail: fmt.Sprintf("more than %d archives and DEX files among the assets", maxCarried)})
+		}
+		b, err := member(z, data, e, maxCarriedSize)
+		if err != nil {
+			gaps = append(gaps, gapOf(at.Inner(e.Name), err))
+			continue
+		}
+		if isDEX {
+			code = append(code, CodeFile{Ref: at.Inner(e.Name), Data: b, Carried: true})
+		} else if inner, err := apk.NewZip(bytes.NewReader(b), int64(len(b))); err == nil {
+			c, g := zipCode(inner, b, at.Inner(e.Name))
+			for k := range c {
+				c[k].Carried = true
+			}
+			code, gaps = append(code, c...), append(gaps, g...)
+		}
+	}
+	return code, gaps
+}
+
+// firstBytes returns what an entry begins with, as far as it can be read.
+func firstBytes(z *apk.Zip, e *apk.Entry) []byte {
+	r, err := z.Open(e)
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	head := make([]byte, 8)
+	n, _ := io.ReadFull(r, head)
+	return head[:n]
+}
+
 // gapOf says in the words of a gap why something could not be read.
 func gapOf(at evidence.Ref, err error) evidence.Gap {
 	if g, ok := errors.AsType[evidence.Gap](err); ok {

@@ -153,7 +153,9 @@ type CodeFile struct {
 	Quick *oat.QuickTable
 	// Optimised says that the code was rewritten in place for one boot class path (it lay in an OAT file).
 	Optimised bool
-	Off       int64 // offset of the DEX in the OAT or VDEX file that holds it; 0 in an APK or JAR
+	// Carried says that it lies among the app's assets, for code of the app's to load.
+	Carried bool
+	Off     int64 // offset of the DEX in the OAT or VDEX file that holds it; 0 in an APK or JAR
 }
 
 // A Signature says who signed an app and whether that still holds.

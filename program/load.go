@@ -221,7 +221,11 @@ func (p *Program) load(ph *phone.Phone) {
 		p.ofPackage[pkg] = i
 		p.spaces = append(p.spaces, space{pkg: pkg, classes: map[Sym]ClassID{}, uses: uses})
 		for _, c := range pkg.Code {
-			jobs = append(jobs, job{i, c})
+			// What a loader reads at run time may be another file than that among the assets. Where an overlooked way in is worse than a
+			// doubtful one, it is taken for that; where flows are listed, it is not.
+			if !c.Carried || !p.whole {
+				jobs = append(jobs, job{i, c})
+			}
 		}
 	}
 

@@ -563,14 +563,20 @@ func modelTable() map[string][]modelOf {
 	on("Landroid/os/Messenger;", "getBinder", func(r *run, s *site) value { return s.arg(0) })
 
 	// Reflection, where the names are known.
-	hand("Ljava/lang/Class;", "forName", func(r *run, s *site) value {
-		if t, ok := r.onlyText(r.content(s.cur, s.arg(0))); ok {
+	classNamed := func(r *run, s *site) value {
+		name := s.arg(int(b2i(s.inst)))
+		if r.whole && s.inst { // see load
+			return r.general(s)
+		}
+		if t, ok := r.onlyText(r.content(s.cur, name)); ok {
 			if id, ok := r.p.syms.ids["L"+strings.ReplaceAll(t, ".", "/")+";"]; ok {
 				return value{kind: classRef, n: int64(id)}
 			}
 		}
-		return value{taint: s.arg(0).taint, typ: r.p.syms.ids["Ljava/lang/Class;"]}
-	})
+		return value{taint: name.taint, typ: r.p.syms.ids["Ljava/lang/Class;"]}
+	}
+	hand("Ljava/lang/Class;", "forName", classNamed)
+	hand("Ljava/lang/ClassLoader;", "loadClass", classNamed)
 	hand("Ljava/lang/Class;", "getMethod getDeclaredMethod", func(r *run, s *site) value {
 		name, ok := r.onlyText(r.content(s.cur, s.arg(1)))
 		if s.arg(0).kind != classRef || !ok {

@@ -17,7 +17,7 @@
 //
 //   - A folder with an AndroidManifest.xml becomes an app: system/priv-app/Updater/Updater.apk, or, if the
 //     folder's name ends in .apk, the APK itself. A folder that ends in .jar becomes a JAR of code.
-//   - *.smali in such a folder, at any depth, becomes classes.dex; the manifest and res/*/*.xml become
+//   - *.smali in such a folder, at any depth, becomes classes.dex, but for assets/NAME/*.smali, of which the asset NAME is made; the manifest and res/*/*.xml become
 //     binary XML; res/values/*.xml (string, bool, integer, color, dimen, and arrays) and the names of the files in
 //     res become resources.arsc; all else is a member as it is. Every app is signed with the schemes v1 to v3.
 //   - The file "key" in an app's folder is the seed of its signing key; if it is empty, the app is not signed. Without

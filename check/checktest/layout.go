@@ -251,6 +251,7 @@ func (p *app) assemble() ([]byte, error) {
 	var resources []assemble.Resource
 	var manifest *txtar.File
 	var compile, others []txtar.File
+	carried, order := map[string][]assemble.SmaliFile{}, []string(nil)
 	for i, f := range p.sources {
 		name := strings.TrimPrefix(f.Name, p.dir+"/")
 		parts := strings.Split(name, "/")
@@ -258,6 +259,12 @@ func (p *app) assemble() ([]byte, error) {
 		case name == "key":
 		case name == "AndroidManifest.xml":
 			manifest = &p.sources[i]
+		case parts[0] == "assets" && len(parts) > 2 && path.Ext(name) == ".smali": // assets/NAME/X.smali: the asset NAME is a DEX
+			at := "assets/" + parts[1]
+			if carried[at] == nil {
+				order = append(order, at)
+			}
+			carried[at] = append(carried[at], assemble.SmaliFile{Name: f.Name, Text: string(f.Data)})
 		case path.Ext(name) == ".smali":
 			smali = append(smali, assemble.SmaliFile{Name: f.Name, Text: string(f.Data)})
 		case parts[0] != "res" || len(parts) != 3:
@@ -308,6 +315,13 @@ func (p *app) assemble() ([]byte, error) {
 		}
 		p.pos = pos
 		add(txtar.File{Name: "classes.dex"}, dex)
+	}
+	for _, at := range order {
+		dex, _, err := assemble.DEX(carried[at])
+		if err != nil {
+			return nil, err
+		}
+		add(txtar.File{Name: at}, dex)
 	}
 	if len(resources) > 0 {
 		add(txtar.File{Name: "resources.arsc"}, table)
