@@ -26,7 +26,7 @@ import (
 )
 
 // Version is the version of the program. That of the report's form is apart from it.
-const Version = "0.2.0"
+const Version = "0.3.0"
 
 // A Result is what a scan found. Close ends the life of its evidence.
 type Result struct {

@@ -93,7 +93,7 @@ type run struct {
 // The budgets of one way in. Real components that reach an effect take a few thousand instructions;
 // what these cut is counted and becomes a gap.
 const (
-	maxSteps    = 50_000
+	maxSteps    = 40_000
 	maxDepth    = 48
 	maxStrange  = 5      // calls below the last method of interest
 	maxFetch    = 12_000 // steps in a call that can only fetch or send something, not act on it

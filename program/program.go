@@ -52,6 +52,13 @@
 // An intent that the outsider made is told from one that the app made: started, it counts as an effect of its own
 // (redirect.go). So are messages to all apps from those to one (broadcast.go).
 //
+// # Files and tables
+//
+// What is read from a file bears the file's name, as far as code tells it, and what comes in and is written to a file or a
+// preference is remembered (kept.go): so a check can be told whose list the code behind it writes, and code that is loaded from a
+// file is steered by who wrote the file. Personal data that one component writes to a table and another sends is put together
+// after all have run (tables.go).
+//
 // # The second look
 //
 // What following an app gave is kept on the disk (cache.go), with the questions that were asked of the rest of the phone (asks). A run
