@@ -82,6 +82,7 @@ const (
 	askProperty
 	askDoorsByName   // which components other apps can reach, of this class
 	askDoorsByAction // and with this action
+	askClass         // whether any code on the phone names it: what none names has no number
 )
 
 // asks notes a question that a run asks of the phone.
@@ -111,6 +112,9 @@ func (p *Program) answer(q question) string {
 	case askProperty:
 		v, ok := p.Phone.Property(q.Name)
 		fmt.Fprint(&b, ok, v)
+	case askClass:
+		_, ok := p.syms.ids[q.Name]
+		fmt.Fprint(&b, ok)
 	case askDoorsByName, askDoorsByAction:
 		doors := p.doors.byName
 		if q.Kind == askDoorsByAction {

@@ -86,6 +86,8 @@ ro.t.mode=open
 .end method
 .method public onReceive(Landroid/content/Context;Landroid/content/Intent;)V
     .registers 6
+    const-string v0, "t.c.Gone"
+    invoke-static {v0}, Ljava/lang/Class;->forName(Ljava/lang/String;)Ljava/lang/Class;
     const-string v0, "t.permission.ASK"
     invoke-virtual {p1, v0}, Landroid/content/Context;->checkCallingPermission(Ljava/lang/String;)I
     move-result v0
@@ -143,6 +145,7 @@ func TestNextBuild(t *testing.T) {
 		{"a property that nobody asks for", "ro.t.mode=open", "ro.t.mode=open\nro.t.more=1", 0, false},
 		{"a property that the code asks for", "ro.t.mode=open", "ro.t.mode=shut", 1, true},
 		{"a permission of another app", `protectionLevel="normal"`, `protectionLevel="signature"`, 2, true},
+		{"a class that the code names by its text", `const-string v0, "cmd"`, `const-class v0, Lt/c/Gone;` + "\n    " + `const-string v0, "cmd"`, 2, false},
 		{"code of the other app", `"cmd"`, `"other"`, 1, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -569,7 +569,9 @@ func modelTable() map[string][]modelOf {
 			return r.general(s)
 		}
 		if t, ok := r.onlyText(r.content(s.cur, name)); ok {
-			if id, ok := r.p.syms.ids["L"+strings.ReplaceAll(t, ".", "/")+";"]; ok {
+			class := "L" + strings.ReplaceAll(t, ".", "/") + ";"
+			r.asks(askClass, class)
+			if id, ok := r.p.syms.ids[class]; ok {
 				return value{kind: classRef, n: int64(id)}
 			}
 		}

@@ -152,7 +152,7 @@ var wellKnown = strings.Fields(`run:()V call:()Ljava/lang/Object; [C [B [Ljava/l
 	what:I arg1:I arg2:I obj:Ljava/lang/Object; <init>:()V <clinit>:()V handleMessage:(Landroid/os/Message;)V
 	handleMessage:(Landroid/os/Message;)Z onPreExecute:()V doInBackground:([Ljava/lang/Object;)Ljava/lang/Object;
 	onServiceConnected:(Landroid/content/ComponentName;Landroid/os/IBinder;)V onTransact:(ILandroid/os/Parcel;Landroid/os/Parcel;I)Z
-	onFinish:()V signatures:[Landroid/content/pm/Signature; packageName:Ljava/lang/String; Landroid/content/pm/PackageInfo; Landroid/content/pm/Signature; [Landroid/content/pm/Signature; onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V onActivityResult:(IILandroid/content/Intent;)V Landroid/content/SharedPreferences; Landroid/view/View; Landroid/app/PendingIntent; Landroid/content/Context;`)
+	onFinish:()V signatures:[Landroid/content/pm/Signature; packageName:Ljava/lang/String; Landroid/content/pm/PackageInfo; Landroid/content/pm/Signature; [Landroid/content/pm/Signature; onReceive:(Landroid/content/Context;Landroid/content/Intent;)V onPostExecute:(Ljava/lang/Object;)V onActivityResult:(IILandroid/content/Intent;)V Landroid/content/SharedPreferences; Landroid/view/View; Landroid/app/PendingIntent; Landroid/content/Context; Ljava/io/File;`)
 
 // Build reads all code of ph and finds the paths from its ways in to effects. folder is where what was
 // worked out of each app is kept for the next time (cache.go); "" is nowhere.
