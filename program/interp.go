@@ -571,14 +571,18 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 	}
 	switch {
 	case a.kind == object && b.kind == object:
-		return value{kind: object, n: int64(r.objSets.union(uint32(a.n), uint32(b.n))), maybe: a.maybe || b.maybe, typ: typ, taint: taint}
+		v := value{kind: object, n: int64(r.objSets.union(uint32(a.n), uint32(b.n))), maybe: a.maybe || b.maybe, typ: typ, taint: taint}
+		if v.maybe {
+			v.held = r.condSets.intersect(r.condSets.union(a.held, ca), r.condSets.union(b.held, cb))
+		}
+		return v
 	case a.kind == object && b.kind == anything && r.plainArray(a), b.kind == object && a.kind == anything && r.plainArray(b):
 		// What is known of the one array is not known of the other. Of objects that have fields, the fields matter more.
 		return value{typ: typ, taint: r.labelSets.union(taint, r.labelSets.union(r.labelOfObjects(a), r.labelOfObjects(b)))}
 	case a.kind == object:
-		return value{kind: object, n: a.n, maybe: true, typ: a.typ, taint: taint}
+		return value{kind: object, n: a.n, maybe: true, held: r.heldWith(a, ca, b, cb), typ: a.typ, taint: taint}
 	case b.kind == object:
-		return value{kind: object, n: b.n, maybe: true, typ: b.typ, taint: taint}
+		return value{kind: object, n: b.n, maybe: true, held: r.heldWith(b, cb, a, ca), typ: b.typ, taint: taint}
 	}
 	if a.kind == b.kind && a.n == b.n && a.alts == b.alts {
 		return value{kind: a.kind, n: a.n, alts: a.alts, typ: typ, taint: taint, test: t}
@@ -606,6 +610,16 @@ func (r *run) join(a, b value, ca, cb uint32) value {
 		v.alts = r.internAlts(out)
 	}
 	return v
+}
+
+// heldWith returns what was decided where an object o is not null, once it has met v, which is none: each with what was decided on the
+// way to it.
+func (r *run) heldWith(o value, co uint32, v value, cv uint32) uint32 {
+	held := r.condSets.union(o.held, co)
+	if !v.isNull() { // it may be something else
+		held = r.condSets.intersect(held, cv)
+	}
+	return held
 }
 
 // plainArray reports whether v is an array of bytes, characters or numbers.
@@ -1390,7 +1404,8 @@ func (r *run) branch(f *frame, cur *local, in *dex.Insn, op dex.Op, a, b value, 
 		if ra < uint32(len(null.regs)) {
 			null.regs[ra] = value{kind: number, typ: a.typ, taint: a.taint}
 			if a.kind == object {
-				rest.regs[ra].maybe = false
+				rest.conds = r.condSets.union(rest.conds, a.held)
+				rest.regs[ra].maybe, rest.regs[ra].held = false, 0
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 type value struct {
 	kind  kind
 	maybe bool   // an object that may also be null
+	held  uint32 // set of conds: of such an object, what was decided where it is not null
 	n     int64  // constant; text or class id; object set
 	typ   Sym    // declared type of something unknown, 0 if not known
 	taint uint32 // label set
