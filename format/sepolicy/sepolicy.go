@@ -215,7 +215,8 @@ func (p *Policy) kind(attribute bool) iter.Seq[Type] {
 	}
 }
 
-// Members returns the types of an attribute in order of number; of a type, itself. It must not be changed.
+// Members returns the types of an attribute in order of number; of a type, itself, and whatever types the policy's table puts into it as
+// if it were an attribute: no compiler writes that, and the kernel takes it so (type_attr_map in security/selinux/ss). It must not be changed.
 func (p *Policy) Members(t Type) []Type { return p.members.at(t) }
 
 // AttributesOf returns the attributes that a type is in and the type itself, in order of number. It must not be changed.
