@@ -97,7 +97,7 @@ func FuzzBuild(f *testing.F) {
 // FuzzCache reads an entry of the cache that anybody may have written. What is taken from it can be written and read again.
 func FuzzCache(f *testing.F) {
 	ph := theApp(seeds(f)[0])
-	p := &Program{Phone: ph, contents: contentsOf(ph), spaces: []space{{pkg: ph.Packages[0]}},
+	p := &Program{Phone: ph, syms: newSymtab(), contents: contentsOf(ph), spaces: []space{{pkg: ph.Packages[0]}},
 		asked: []map[question]bool{{{askProperty, "ro.debuggable"}: true, {askPackage, "t.app"}: true}}}
 	pkg := ph.Packages[0]
 	at := pkg.Code[0].Ref.At("Lt/A;.a:()V", 4)
