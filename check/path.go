@@ -66,15 +66,15 @@ func given(p *program.Path) string {
 	return "of what it is given, the code fixes: " + strings.Join(said, ", ")
 }
 
-// StateOf says whether what a component does by itself is set off by something on the phone as it is.
-func StateOf(pr *program.Program, c *phone.Component) State {
-	switch {
-	case !c.Enabled:
-		return Inactive
-	case len(pr.Starts(c)) > 0:
-		return Active
+// StateOf says whether what a component does by itself is set off by something on the phone as it is, and by what.
+func StateOf(pr *program.Program, c *phone.Component) (State, []program.Start) {
+	if !c.Enabled {
+		return Inactive, nil
 	}
-	return Present
+	if starts := pr.Starts(c); len(starts) > 0 {
+		return Active, starts
+	}
+	return Present, nil
 }
 
 // A Leak is personal data of one app that leaves it by one way, as far as it does so under the same condition.
@@ -111,7 +111,7 @@ func OfSendings(pr *program.Program, list []program.Sending, keep func(*program.
 			Entry: &Entry{Component: s.Entry.Component.Class()},
 			Args:  []Arg{{Name: "app", Value: pkg.Name}, {Name: "data", Value: s.Data.Words}, {Name: "way", Value: s.Over.Words}},
 		}
-		f.State = StateOf(pr, s.Entry.Component)
+		f.State, _ = StateOf(pr, s.Entry.Component)
 		for _, g := range s.Gates {
 			f.Gates = append(f.Gates, Gate{What: g.What, Holds: g.Holds, At: g.At})
 		}

@@ -95,6 +95,11 @@ const (
 // carriedCode returns the DEX files among the assets and raw resources of an APK, as they are or in an archive, for code of
 // the app's to load at run time. They are told by their first bytes: their names say nothing.
 func carriedCode(z *apk.Zip, data []byte, at evidence.Ref) (code []CodeFile, gaps []evidence.Gap) {
+	defer func() {
+		for k := range code {
+			code[k].Carried = true
+		}
+	}()
 	found := 0
 	for i := range z.Entries {
 		e := &z.Entries[i]
@@ -115,12 +120,9 @@ func carriedCode(z *apk.Zip, data []byte, at evidence.Ref) (code []CodeFile, gap
 			continue
 		}
 		if isDEX {
-			code = append(code, CodeFile{Ref: at.Inner(e.Name), Data: b, Carried: true})
+			code = append(code, CodeFile{Ref: at.Inner(e.Name), Data: b})
 		} else if inner, err := apk.NewZip(bytes.NewReader(b), int64(len(b))); err == nil {
 			c, g := zipCode(inner, b, at.Inner(e.Name))
-			for k := range c {
-				c[k].Carried = true
-			}
 			code, gaps = append(code, c...), append(gaps, g...)
 		}
 	}

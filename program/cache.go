@@ -134,14 +134,12 @@ type contents struct {
 	packages  map[string]*phone.Package
 	files     map[evidence.Ref]string // `"com.a" 0 code 1`
 	refs      map[string]evidence.Ref
-
-	mu   sync.Mutex
-	sums map[*phone.Package]string
+	sums      map[*phone.Package]func() string // each worked out when it is first asked for
 }
 
 func contentsOf(ph *phone.Phone) *contents {
 	c := &contents{names: map[*phone.Package]string{}, packages: map[string]*phone.Package{}, files: map[evidence.Ref]string{},
-		refs: map[string]evidence.Ref{}, sums: map[*phone.Package]string{}}
+		refs: map[string]evidence.Ref{}, sums: map[*phone.Package]func() string{}}
 	file := func(at evidence.Ref, name string) {
 		at = at.File()
 		if _, twice := c.files[at]; !twice {
@@ -153,6 +151,7 @@ func contentsOf(ph *phone.Phone) *contents {
 		name := fmt.Sprintf("%q %d", k.Name, nth[k.Name])
 		nth[k.Name]++
 		c.names[k], c.packages[name] = name, k
+		c.sums[k] = sync.OnceValue(func() string { return sum(k) })
 		file(k.Manifest, name+" manifest")
 		for i, x := range k.Components {
 			file(x.At, fmt.Sprint(name, " component ", i))
@@ -173,18 +172,7 @@ func contentsOf(ph *phone.Phone) *contents {
 }
 
 // of returns the sum of a package: two with the same sum are the same in all that may bear on what its code does.
-func (c *contents) of(k *phone.Package) string {
-	c.mu.Lock()
-	s, ok := c.sums[k]
-	c.mu.Unlock()
-	if !ok {
-		s = sum(k)
-		c.mu.Lock()
-		c.sums[k] = s
-		c.mu.Unlock()
-	}
-	return s
-}
+func (c *contents) of(k *phone.Package) string { return c.sums[k]() }
 
 // sum hashes a thing of the model with all that is in it, but for the addresses of the evidence it came from.
 func sum(x any) string {
@@ -270,7 +258,7 @@ func (s *summer) value(v reflect.Value) {
 	}
 }
 
-// The cache as a whole is bounded, and so is an entry: the largest of five phones has 2 MB.
+// The cache as a whole is bounded, and so is an entry: the largest of five phones has 32 KB.
 const (
 	maxCache = 256 << 20
 	maxEntry = 32 << 20

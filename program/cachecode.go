@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gifthorse/evidence"
@@ -71,13 +72,9 @@ func (w *writer) value(v reflect.Value) {
 		w.name(w.c.names[v.Interface().(*phone.Package)])
 		return
 	case componentType:
-		n := 0
+		n := -1
 		if c := v.Interface().(*phone.Component); c != nil {
-			for i, x := range c.Package.Components {
-				if x == c {
-					n = 1 + i
-				}
-			}
+			n = slices.Index(c.Package.Components, c)
 			w.name(w.c.names[c.Package])
 		} else {
 			w.name("")
@@ -207,8 +204,8 @@ func (d *reader) value(v reflect.Value) {
 		return
 	case componentType:
 		name, n := d.name(), d.number()
-		if k := d.c.packages[name]; k != nil && n > 0 && n <= int64(len(k.Components)) {
-			set(k.Components[n-1], true)
+		if k := d.c.packages[name]; k != nil && n >= 0 && n < int64(len(k.Components)) {
+			set(k.Components[n], true)
 		} else if name != "" {
 			d.fail()
 		}

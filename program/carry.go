@@ -632,8 +632,7 @@ func (r *run) buildField(name string) (value, bool) {
 	if !ok {
 		return value{}, false
 	}
-	r.asks(askProperty, prop)
-	v, ok := r.p.Phone.Property(prop)
+	v, ok := r.property(prop)
 	if !ok {
 		return value{}, false
 	}

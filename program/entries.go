@@ -102,12 +102,7 @@ type dynamicReceiver struct {
 // interpretPackage interprets every way into one app.
 func (p *Program) interpretPackage(sp int) (paths []Path, gaps []evidence.Gap, unknown int) {
 	pkg := p.spaces[sp].pkg
-	defer func() {
-		if x := recover(); x != nil {
-			gaps = append(gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.Unsupported,
-				Detail: fmt.Sprintf("the analysis of %s failed: %v; please report it", pkg.Name, x)})
-		}
-	}()
+	defer failed(pkg, &gaps)
 	cut := 0
 	for _, c := range pkg.Components {
 		if !c.Enabled || !c.Exported {
@@ -135,6 +130,14 @@ func (p *Program) interpretPackage(sp int) (paths []Path, gaps []evidence.Gap, u
 			Detail: fmt.Sprintf("%d components of %s were not followed to the end: more than %d steps", cut, pkg.Name, maxSteps)})
 	}
 	return paths, gaps, unknown
+}
+
+// failed, deferred, makes a gap of a mistake of ours in the analysis of one app: it must not hide what is found in the others.
+func failed(pkg *phone.Package, gaps *[]evidence.Gap) {
+	if x := recover(); x != nil {
+		*gaps = append(*gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.Unsupported,
+			Detail: fmt.Sprintf("the analysis of %s failed: %v; please report it", pkg.Name, x)})
+	}
 }
 
 // wants is what is looked for behind a kind of component: only providers and services hand data back.

@@ -73,9 +73,13 @@ func (r *run) gates(h *hit, e *Entry) ([]Gate, string) {
 			out = append(out, Gate{What: "only the system may send " + e.Actions[0], Holds: GateHolds, At: e.At})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b Gate) int { return cmp.Compare(a.What, b.What) })
-	out = slices.CompactFunc(out, func(a, b Gate) bool { return a.What == b.What })
-	return out, action
+	return gatesInOrder(out), action
+}
+
+// gatesInOrder sorts gates by their words and drops those that say the same.
+func gatesInOrder(gates []Gate) []Gate {
+	slices.SortStableFunc(gates, func(a, b Gate) int { return cmp.Compare(a.What, b.What) })
+	return slices.CompactFunc(gates, func(a, b Gate) bool { return a.What == b.What })
 }
 
 // gateOf says which gate a decision is, if it is one; act is the action that it demands of the intent. h is

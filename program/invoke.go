@@ -683,6 +683,12 @@ func (r *run) guard(s *site, fact *knowledge.Fact) value {
 	return value{taint: l, test: t, typ: typ}
 }
 
+// property returns the value of a system property that the phone's files set.
+func (r *run) property(name string) (string, bool) {
+	r.asks(askProperty, name)
+	return r.p.Phone.Property(name)
+}
+
 // stored reads a setting: a property that the evidence knows has its value, anything else is a value kept
 // on the phone.
 func (r *run) stored(s *site, fact *knowledge.Fact, at *chain) value {
@@ -692,8 +698,7 @@ func (r *run) stored(s *site, fact *knowledge.Fact, at *chain) value {
 	}
 	key, _ := r.isText(r.content(s.cur, s.arg(k)))
 	if fact.Class == "Landroid/os/SystemProperties;" && key != "" {
-		r.asks(askProperty, key)
-		if v, ok := r.p.Phone.Property(key); ok {
+		if v, ok := r.property(key); ok {
 			switch {
 			case strings.HasSuffix(s.proto, ")Z"):
 				return intVal(b2i(v == "1" || v == "y" || v == "yes" || v == "on" || v == "true"))

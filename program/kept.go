@@ -107,6 +107,7 @@ func ofPreference(key string) string { return "the preference " + key }
 func (r *run) writable(t *test, g *Gate, conds uint32) string {
 	for _, l := range r.labelSets.items[t.left] {
 		place := r.labels[l].key
+		words := "a file (" + place + ")"
 		switch r.labels[l].kind {
 		case "kept":
 			if !g.Caller { // what is looked at is the file itself
@@ -114,6 +115,7 @@ func (r *run) writable(t *test, g *Gate, conds uint32) string {
 			}
 		case "stored":
 			place = ofPreference(place)
+			words = place
 		default:
 			continue
 		}
@@ -128,14 +130,11 @@ func (r *run) writable(t *test, g *Gate, conds uint32) string {
 					behind = behind && slices.Contains(r.condSets.items[conds], c)
 				}
 			}
-			if !strings.HasPrefix(place, "the ") {
-				place = "a file (" + place + ")"
-			}
 			switch {
 			case !stopped:
-				return "; what it looks into is kept in " + place + ", where anybody who comes in can write"
+				return "; what it looks into is kept in " + words + ", where anybody who comes in can write"
 			case behind:
-				return "; what it looks into is kept in " + place + ", where the code behind it can write: whoever was let in once can let others in"
+				return "; what it looks into is kept in " + words + ", where the code behind it can write: whoever was let in once can let others in"
 			}
 		}
 	}

@@ -240,14 +240,10 @@ func (p *Program) follow(sp int) *followed {
 	if p.asked != nil {
 		p.asked[sp] = map[question]bool{}
 	}
+	var gaps []evidence.Gap
 	f.Paths, f.Gaps, f.Unknown = p.interpretPackage(sp)
-	cut := 0
-	f.Remote, f.Sent, cut = p.driveAlone(sp)
-	if cut > 0 {
-		pkg := p.spaces[sp].pkg
-		f.Gaps = append(f.Gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.TooLarge,
-			Detail: fmt.Sprintf("%d components of %s were not followed to the end, as they run by themselves: more than %d steps", cut, pkg.Name, maxFar)})
-	}
+	f.Remote, f.Sent, gaps = p.driveAlone(sp)
+	f.Gaps = append(f.Gaps, gaps...)
 	return f
 }
 

@@ -61,9 +61,10 @@ func alone(what, out reaches) bool {
 
 // driveAlone follows what the components of an app do by themselves: receivers and services, exported or not,
 // for something on the phone sets them off. A screen is the owner's doing, and is left out.
-func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
+func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, gaps []evidence.Gap) {
 	pkg, out := p.spaces[sp].pkg, p.outlets(sp)
-	steps := 0
+	defer failed(pkg, &gaps)
+	steps, cut := 0, 0
 	// With a bare intent first, as an alarm or the system sends it; then, where the code looked for more in it, with
 	// one in which anything may be.
 	curious := map[*phone.Component]bool{}
@@ -101,7 +102,11 @@ func (p *Program) driveAlone(sp int) (paths []Path, sent []Sending, cut int) {
 			}
 		}
 	}
-	return nearest(paths), nearestSent(append(sent, throughTables(rows, notes)...)), cut
+	if cut > 0 {
+		gaps = append(gaps, evidence.Gap{At: pkg.Manifest, Reason: evidence.TooLarge,
+			Detail: fmt.Sprintf("%d components of %s were not followed to the end, as they run by themselves: more than %d steps", cut, pkg.Name, maxFar)})
+	}
+	return nearest(paths), nearestSent(append(sent, throughTables(rows, notes)...)), gaps
 }
 
 func (p *Program) runAlone(sp int, c *phone.Component, cid ClassID, bare bool, budget int) *run {
@@ -233,8 +238,7 @@ const maxSendings = 256
 func (r *run) send(labels uint32, over *knowledge.FactKind, at *chain, conds uint32) {
 	for _, l := range r.labelSets.items[labels] {
 		lab := &r.labels[l]
-		k := knowledge.Kind(lab.kind)
-		if k == nil || lab.guard || lab.chain == nil || !k.Personal() && !rowsOf(lab) || r.gesture > 0 || len(r.outgoing) >= maxSendings {
+		if !lab.private() || r.gesture > 0 || len(r.outgoing) >= maxSendings {
 			continue
 		}
 		x := sending{l, over, at, r.condSets.union(conds, lab.conds)}

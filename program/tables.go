@@ -1,7 +1,6 @@
 package program
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 
@@ -54,6 +53,12 @@ func (r *run) tableOf(s *site) string {
 // rowsOf reports whether a label says that something was read of a table that is known.
 func rowsOf(l *label) bool { return l.kind == "own-rows" && l.key != "" }
 
+// private reports whether what bears a label is personal data that was read somewhere, or rows in which such data may lie.
+func (l *label) private() bool {
+	k := knowledge.Kind(l.kind)
+	return k != nil && !l.guard && l.chain != nil && (k.Personal() || rowsOf(l))
+}
+
 // note remembers personal data that is written to a table.
 func (r *run) note(s *site, set uint32) {
 	table := r.tableOf(s)
@@ -63,7 +68,7 @@ func (r *run) note(s *site, set uint32) {
 	at := r.at(s.f, s.in.PC)
 	for _, l := range r.labelSets.items[set] {
 		lab := &r.labels[l]
-		if k := knowledge.Kind(lab.kind); k == nil || lab.guard || lab.chain == nil || !k.Personal() && !rowsOf(lab) || len(r.rows) >= maxRows {
+		if !lab.private() || len(r.rows) >= maxRows {
 			continue
 		}
 		if x := (row{table, l, at, r.condSets.union(s.cur.conds, lab.conds)}); !slices.Contains(r.rows, x) {
@@ -109,9 +114,7 @@ func throughTables(rows []rowsSent, notes []noted) (out []Sending) {
 				x := s.Sending
 				x.Data, x.Read = n.data, n.read
 				x.Steps = slices.Concat(n.steps, s.Steps)
-				x.Gates = slices.Concat(n.gates, s.Gates)
-				slices.SortStableFunc(x.Gates, func(a, b Gate) int { return cmp.Compare(a.What, b.What) })
-				x.Gates = slices.CompactFunc(x.Gates, func(a, b Gate) bool { return a.What == b.What })
+				x.Gates = gatesInOrder(slices.Concat(n.gates, s.Gates))
 				if n.from != "" {
 					more = append(more, rowsSent{x, n.from})
 				} else {

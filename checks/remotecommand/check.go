@@ -78,8 +78,9 @@ func run(p *check.Pass) error {
 			f.MessageID = "unknown"
 			f.Args = append(f.Args, check.Arg{Name: "gate", Value: first.Gates[i].What})
 		}
-		f.State = check.StateOf(p.Program, first.Entry.Component)
-		if starts := p.Program.Starts(first.Entry.Component); f.State == check.Active {
+		state, starts := check.StateOf(p.Program, first.Entry.Component)
+		f.State = state
+		if state == check.Active {
 			s := starts[0]
 			what := s.By.Class() + " hears " + strings.Join(s.Actions[:min(3, len(s.Actions))], ", ")
 			if s.By != first.Entry.Component {

@@ -59,7 +59,7 @@ func run(p *check.Pass) error {
 			f.Grade, f.MessageID = check.Proven, "command"
 		}
 		f.Args = []check.Arg{{Name: "app", Value: k.Name}, {Name: "effect", Value: x.Effect.Words}}
-		f.State = check.StateOf(p.Program, x.Entry.Component)
+		f.State, _ = check.StateOf(p.Program, x.Entry.Component)
 		f.Innocent = "a way to find or lock a lost phone that the owner switched on, an operator's setup, or a secret in the message that we took for text"
 		commanded[k] = true
 		p.Report(f)
@@ -94,8 +94,9 @@ func receiver(p *check.Pass, c *phone.Component, commanded bool) {
 	k := c.Package
 	at := program.Step{At: c.At, What: "gets " + words + ": receiver " + c.Class()}
 	f := check.Finding{Grade: check.Lead, Subject: k.Name, Package: k, At: c.At, Reach: check.Radio, Vouchers: []check.Voucher{check.PhoneItself}, CWE: 506,
-		Disclosure: "not shown to the owner where we looked", Entry: &check.Entry{Component: c.Class()}, State: check.StateOf(p.Program, c),
+		Disclosure: "not shown to the owner where we looked", Entry: &check.Entry{Component: c.Class()},
 		Args: []check.Arg{{Name: "app", Value: k.Name}, {Name: "what", Value: words}}, Witness: []program.Step{at}}
+	f.State, _ = check.StateOf(p.Program, c)
 	if stop, ok := p.Program.Stops(c); ok && first {
 		f.MessageID, f.Effect, f.At = "silent", "keep messages from the owner", stop.At
 		f.Innocent = "it takes what is meant for it alone: of the operator's voicemail, of a setup by the operator, of the phone's own services"
